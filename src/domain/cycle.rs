@@ -1,0 +1,116 @@
+//! Cycles: their calendar, and what an account used in the current one.
+
+use chrono::{DateTime, Months, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::grant::{Class, Grant, Origin};
+
+/// How long a plan's cycle is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Interval {
+    Month,
+    Year,
+}
+
+impl Interval {
+    pub fn months(self) -> u32 {
+        match self {
+            Self::Month => 1,
+            Self::Year => 12,
+        }
+    }
+}
+
+/// The instant at which cycle `n` of an anchor starts, which is the one at which cycle `n - 1` ends. Always computed
+/// from the anchor and clamped to the month's end, so that a 31st comes back after a short month. None past the year
+/// 262,000.
+pub fn cycle_start(anchor: DateTime<Utc>, interval: Interval, n: u32) -> Option<DateTime<Utc>> {
+    anchor.checked_add_months(Months::new(interval.months().checked_mul(n)?))
+}
+
+/// A cycle of an account: [starts_at, ends_at).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cycle {
+    pub starts_at: DateTime<Utc>,
+    pub ends_at: DateTime<Utc>,
+}
+
+/// What an account used since its current cycle began. Without a cycle: since the last one ended, or ever.
+///
+/// A running figure, so that a balance costs what the account's live grants cost, never its history. It is brought up to
+/// date ([`Usage::at`]) before every posting and every reading.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Spends less refunds of spends made since then.
+    pub used: i64,
+    pub cycle: Option<Cycle>,
+}
+
+impl Usage {
+    /// The instant since which it counts; none: ever.
+    pub fn counts_since(&self) -> Option<DateTime<Utc>> {
+        self.cycle.map(|cycle| cycle.starts_at)
+    }
+
+    /// The usage as of `now`: a cycle that began or ended since starts from nothing. An account's cycle is the life of
+    /// the plan allocation that began last; one that lies in the future was never drawn from, so it is among the open
+    /// grants when its time comes.
+    pub fn at(&self, open: &[Grant], now: DateTime<Utc>) -> Self {
+        let latest = open
+            .iter()
+            .filter(|g| g.class == Class::Plan && g.origin == Origin::Allocation && g.live(now))
+            .filter_map(|g| {
+                Some(Cycle {
+                    starts_at: g.effective_at,
+                    ends_at: g.expires_at?,
+                })
+            })
+            .max_by_key(|cycle| (cycle.starts_at, cycle.ends_at));
+        match (self.cycle, latest) {
+            (Some(current), Some(new)) if new.starts_at > current.starts_at => Self {
+                used: 0,
+                cycle: Some(new),
+            },
+            (None, Some(new)) => Self {
+                used: 0,
+                cycle: Some(new),
+            },
+            (Some(current), _) if current.ends_at <= now => Self { used: 0, cycle: None },
+            _ => *self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect("a time")
+    }
+
+    #[test]
+    fn the_31st_comes_back_after_february() {
+        let anchor = at("2027-01-31T09:30:00Z");
+        assert_eq!(
+            cycle_start(anchor, Interval::Month, 1),
+            Some(at("2027-02-28T09:30:00Z"))
+        );
+        assert_eq!(
+            cycle_start(anchor, Interval::Month, 2),
+            Some(at("2027-03-31T09:30:00Z"))
+        );
+        assert_eq!(
+            cycle_start(anchor, Interval::Month, 13),
+            Some(at("2028-02-29T09:30:00Z"))
+        );
+    }
+
+    #[test]
+    fn a_leap_day_comes_back_every_fourth_year() {
+        let anchor = at("2028-02-29T00:00:00Z");
+        assert_eq!(cycle_start(anchor, Interval::Year, 1), Some(at("2029-02-28T00:00:00Z")));
+        assert_eq!(cycle_start(anchor, Interval::Year, 4), Some(at("2032-02-29T00:00:00Z")));
+    }
+}

@@ -1,0 +1,242 @@
+//! From a document to a program: every problem with the path of its field.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Expiry, Program};
+
+/// The most plans, and the most packs, a program may have.
+const CATALOG_LEN_MAX: usize = 500;
+const SCALE_MAX: u8 = 9;
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Toml,
+}
+
+/// What is wrong with a document, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// The field, from the top: `packs.small.price.amount`. A dot alone: the document itself.
+    pub path: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+/// Reads a program. The first problem of form ends the reading; problems of content are all reported.
+pub fn parse(document: &str, format: Format) -> Result<Program, Vec<Problem>> {
+    let program: Program = match format {
+        Format::Json => {
+            let mut reader = serde_json::Deserializer::from_str(document);
+            let program = located(serde_path_to_error::deserialize(&mut reader))?;
+            reader.end().map_err(|e| {
+                vec![Problem {
+                    path: ".".to_owned(),
+                    problem: e.to_string(),
+                }]
+            })?;
+            program
+        }
+        Format::Toml => {
+            let reader = toml::Deserializer::parse(document).map_err(|e| {
+                vec![Problem {
+                    path: ".".to_owned(),
+                    problem: e.message().to_owned(),
+                }]
+            })?;
+            located(serde_path_to_error::deserialize(reader))?
+        }
+    };
+    let problems = check(&program);
+    if problems.is_empty() {
+        Ok(program)
+    } else {
+        Err(problems)
+    }
+}
+
+fn located<T, E: std::fmt::Display>(result: Result<T, serde_path_to_error::Error<E>>) -> Result<T, Vec<Problem>> {
+    result.map_err(|error| {
+        let path = error.path().to_string();
+        // TOML's errors go on with a drawing of the place; the first line says it.
+        let problem = error.into_inner().to_string();
+        vec![Problem {
+            path,
+            problem: problem.lines().next().unwrap_or_default().to_owned(),
+        }]
+    })
+}
+
+fn check(program: &Program) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut say = |path: String, problem: String| problems.push(Problem { path, problem });
+    if program.unit.scale > SCALE_MAX {
+        say(
+            "unit.scale".to_owned(),
+            format!("{} is out of range: give 0 to {SCALE_MAX}", program.unit.scale),
+        );
+    }
+    for (catalog, len) in [("plans", program.plans.len()), ("packs", program.packs.len())] {
+        if len > CATALOG_LEN_MAX {
+            say(
+                catalog.to_owned(),
+                format!("has {len} entries, more than the {CATALOG_LEN_MAX} allowed"),
+            );
+        }
+    }
+    let plans = program.plans.keys().map(|name| ("plans", name));
+    for (catalog, name) in plans.chain(program.packs.keys().map(|name| ("packs", name))) {
+        if !is_name(name) {
+            say(
+                format!("{catalog}.{name}"),
+                "a name is 1 to 64 of a-z, 0-9, _ and -".to_owned(),
+            );
+        }
+    }
+    for (name, pack) in &program.packs {
+        let path = format!("packs.{name}.expiry");
+        match pack.expiry {
+            Expiry::Days(days) if !(1..=36_500).contains(&days) => {
+                say(path, format!("{days} days are out of range: give 1 to 36500"));
+            }
+            Expiry::Months(months) if !(1..=1_200).contains(&months) => {
+                say(path, format!("{months} months are out of range: give 1 to 1200"));
+            }
+            Expiry::CycleEnd if program.plans.is_empty() => {
+                say(path, "cycle_end needs a plan: without one no account has a cycle; add a plan, or give never, {\"days\": n} or {\"months\": n}".to_owned());
+            }
+            _ => {}
+        }
+    }
+    problems
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{grant::Class, refund::ExpiredSource};
+
+    const TOML: &str = r#"
+        unit = { name = "USD", scale = 4 }
+
+        [plans.pro]
+        allowance = 500
+
+        [packs.small]
+        price = { amount = 1000, currency = "usd" }
+        credits = 100000
+        expiry = "cycle_end"
+
+        [packs.gift]
+        price = { amount = 500, currency = "EUR" }
+        credits = 50
+        class = "addon"
+        expiry = { days = 90 }
+
+        [refunds.expired_source]
+        plan = "restore"
+    "#;
+
+    #[test]
+    fn toml_and_json_say_the_same() {
+        let program = parse(TOML, Format::Toml).expect("a program");
+        assert_eq!(program.packs["small"].expiry, Expiry::CycleEnd);
+        assert_eq!(program.packs["gift"].expiry, Expiry::Days(90));
+        assert_eq!(program.packs["small"].price.to_string(), "10.00 USD");
+        assert_eq!(program.expired_source(Class::Plan), ExpiredSource::Restore);
+        assert_eq!(program.pack_title(&program.packs["small"]), "10.0000 USD");
+        let json = serde_json::to_string(&program).expect("JSON");
+        assert_eq!(parse(&json, Format::Json), Ok(program));
+    }
+
+    #[test]
+    fn a_problem_names_its_field_and_what_would_be_right() {
+        let unit = r#""unit": {"name": "credits"}"#;
+        let pack = |fields: &str| format!(r#"{{{unit}, "packs": {{"p": {{{fields}}}}}}}"#);
+        let price = r#""price": {"amount": 100, "currency": "USD"}"#;
+        for (document, path, says) in [
+            ("{}".to_owned(), ".", "missing field `unit`"),
+            ("{".to_owned(), ".", "EOF"),
+            (format!("{{{unit}}} x"), ".", "trailing characters"),
+            (
+                r#"{"unit": {"name": "credits", "scale": 10}}"#.to_owned(),
+                "unit.scale",
+                "give 0 to 9",
+            ),
+            (
+                r#"{"unit": {"name": " "}}"#.to_owned(),
+                "unit.name",
+                "must not be empty",
+            ),
+            (format!(r#"{{{unit}, "pack": {{}}}}"#), "pack", "unknown field `pack`"),
+            (
+                format!(r#"{{{unit}, "spending_order": ["plan", "plan", "addon"]}}"#),
+                "spending_order",
+                "each once",
+            ),
+            (
+                format!(r#"{{{unit}, "plans": {{"Pro": {{"allowance": 5}}}}}}"#),
+                "plans.Pro",
+                "a name is",
+            ),
+            (
+                format!(r#"{{{unit}, "plans": {{"pro": {{"allowance": 0}}}}}}"#),
+                "plans.pro.allowance",
+                "from 1 to",
+            ),
+            (
+                format!(r#"{{{unit}, "plans": {{"pro": {{"allowance": 5, "interval": "week"}}}}}}"#),
+                "plans.pro.interval",
+                "`month` or `year`",
+            ),
+            (pack(r#""credits": 5"#), "packs.p", "missing field `price`"),
+            (
+                pack(r#""credits": 5, "price": {"amount": 1, "currency": "dollars"}"#),
+                "packs.p.price.currency",
+                "ISO 4217",
+            ),
+            (
+                pack(r#""credits": 1.5, "price": {"amount": 1, "currency": "USD"}"#),
+                "packs.p.credits",
+                "a whole number",
+            ),
+            (
+                pack(&format!(r#"{price}, "credits": 5, "expiry": {{"days": 0}}"#)),
+                "packs.p.expiry",
+                "give 1 to 36500",
+            ),
+            (
+                pack(&format!(r#"{price}, "credits": 5, "expiry": {{"months": 1201}}"#)),
+                "packs.p.expiry",
+                "give 1 to 1200",
+            ),
+            (
+                pack(&format!(r#"{price}, "credits": 5, "expiry": "soon"}}"#)),
+                "packs.p.expiry",
+                "unknown variant `soon`",
+            ),
+            (
+                pack(&format!(r#"{price}, "credits": 5, "expiry": "cycle_end""#)),
+                "packs.p.expiry",
+                "cycle_end needs a plan",
+            ),
+            (
+                pack(&format!(r#"{price}, "credits": 5, "class": "bonus""#)),
+                "packs.p.class",
+                "unknown variant `bonus`",
+            ),
+        ] {
+            let problems = parse(&document, Format::Json).expect_err(&document);
+            assert_eq!(problems[0].path, path, "{document}: {problems:?}");
+            assert!(problems[0].problem.contains(says), "{document}: {problems:?}");
+        }
+    }
+}

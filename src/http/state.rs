@@ -1,0 +1,51 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use chrono::{DateTime, Utc};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::auth::Keyring;
+use crate::{
+    clock::Clock,
+    ledger::Ledger,
+    random::Ids,
+    secrets::EncryptionKey,
+    storage::Db,
+    stripe::{gateway::StripeGateway, inbox::Inbox},
+};
+
+/// What the operator decided.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How the world reaches this service, without a slash at the end: part of the webhook URLs handed out.
+    pub public_url: String,
+}
+
+#[derive(Clone)]
+pub struct AppState {
+    /// For reading, and for writes that move no credits.
+    pub db: Db,
+    pub ledger: Arc<Ledger>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<Ids>,
+    pub keyring: Arc<Keyring>,
+    pub encryption_key: Arc<EncryptionKey>,
+    pub gateway: Arc<dyn StripeGateway>,
+    pub inbox: Arc<Inbox>,
+    pub settings: Arc<Settings>,
+    pub metrics: PrometheusHandle,
+}
+
+impl AppState {
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+}
+
+impl FromRef<AppState> for Arc<Keyring> {
+    fn from_ref(state: &AppState) -> Self {
+        Arc::clone(&state.keyring)
+    }
+}

@@ -1,0 +1,400 @@
+//! Top-ups: purchases of credits through Stripe Checkout.
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::account;
+use crate::{
+    domain::{
+        account::ExternalId,
+        grant::Class,
+        ids::{GrantId, TenantId, TopUpId},
+        money::Money,
+        program::Expiry,
+        text::{Link, Name},
+        top_up::{Status, TopUp},
+        transaction::Idempotency,
+    },
+    http::{
+        auth::{Backend, Principal, Reader},
+        body::{Body, Path, Query},
+        error::{Problem, ProblemBody},
+        idempotency::{self, RequestKey, Turn},
+        pagination::{List, Page, one_more},
+        state::AppState,
+    },
+    ledger::InForce,
+    storage::{
+        Scope,
+        accounts::{self, Account},
+        grants, stripe_settings, top_ups,
+    },
+    stripe::{
+        gateway::{CheckoutRequest, CheckoutSession, GatewayError},
+        settings::open_secret_key,
+    },
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentMode {
+    /// The buyer is sent to Stripe's Checkout.
+    Checkout,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTopUp {
+    /// A pack of the program.
+    pack: Name,
+    #[expect(dead_code, reason = "there is one mode so far; reading it refuses the others")]
+    mode: PaymentMode,
+    /// Where the buyer goes after paying: http or https.
+    success_url: Link,
+    /// Where the buyer goes after giving up: http or https.
+    cancel_url: Link,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct TopUpView {
+    id: TopUpId,
+    account_id: ExternalId,
+    status: Status,
+    mode: PaymentMode,
+    pack: String,
+    price: Money,
+    credits: i64,
+    class: Class,
+    expiry: Expiry,
+    /// Where the buyer pays. Null until Stripe has answered.
+    checkout_url: Option<String>,
+    created_at: DateTime<Utc>,
+    credited_at: Option<DateTime<Utc>>,
+    /// The grant it became.
+    grant_id: Option<GrantId>,
+    /// Why it failed, if it did.
+    failure: Option<String>,
+}
+
+impl TopUpView {
+    fn new(account_id: ExternalId, top_up: TopUp) -> Self {
+        Self {
+            id: top_up.id,
+            account_id,
+            status: top_up.status,
+            mode: PaymentMode::Checkout,
+            pack: top_up.pack,
+            price: top_up.price,
+            credits: top_up.credits.get(),
+            class: top_up.class,
+            expiry: top_up.expiry,
+            checkout_url: top_up.checkout_url,
+            created_at: top_up.created_at,
+            credited_at: top_up.credited_at,
+            grant_id: top_up.grant_id,
+            failure: top_up.failure,
+        }
+    }
+}
+
+/// Buy credits
+///
+/// Makes a Checkout session at Stripe. The credits are there when Stripe says that it was paid.
+#[utoipa::path(post, path = "/v1/accounts/{id}/top_ups", tag = "top-ups", security(("backend" = [])),
+    params(("id" = ExternalId, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NewTopUp, responses(
+    (status = 201, description = "The checkout waits for the buyer", body = TopUpView),
+    (status = 404, description = "`account_not_found`", body = ProblemBody),
+    (status = 409, description = "`stripe_not_configured`, `no_current_cycle`", body = ProblemBody),
+    (status = 422, description = "`unknown_pack`, `invalid_success_url`, ...", body = ProblemBody),
+    (status = 502, description = "`stripe_refused`, `stripe_unavailable`", body = ProblemBody)))]
+pub async fn create(
+    State(state): State<AppState>,
+    Backend { 0: principal }: Backend,
+    Path(id): Path<ExternalId>,
+    key: RequestKey,
+    body: Body<NewTopUp>,
+) -> Result<Response, Problem> {
+    let idempotency = key.optional(&body.bytes);
+    check_url("success_url", &body.value.success_url)?;
+    check_url("cancel_url", &body.value.cancel_url)?;
+    let (account, top_up) = match write_down(&state, &principal, &id, &body.value, idempotency.as_ref()).await? {
+        Written::Row(account, top_up) => (account, *top_up),
+        Written::Answered(response) => return Ok(response),
+    };
+    let session = ask_stripe(&state, principal.tenant, &account, &top_up).await?;
+    let tenant = principal.tenant;
+    let mut scope = state.db.tenant(tenant).await?;
+    top_ups::mark_open(
+        &mut scope,
+        tenant,
+        top_up.id,
+        &session.id,
+        Some(&session.url),
+        state.now(),
+    )
+    .await?;
+    let top_up = top_ups::by_id(&mut scope, tenant, top_up.id)
+        .await?
+        .ok_or_else(|| not_found(top_up.id))?;
+    let view = json!(TopUpView::new(id, top_up));
+    if let Some(Idempotency { key, .. }) = &idempotency {
+        idempotency::keep_answer(&state, &mut scope, tenant, key, StatusCode::CREATED, &view).await?;
+    }
+    scope.commit().await?;
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+fn check_url(field: &'static str, url: &Link) -> Result<(), Problem> {
+    let rest = url
+        .as_str()
+        .strip_prefix("https://")
+        .or_else(|| url.as_str().strip_prefix("http://"));
+    if rest
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !url.as_str().contains(char::is_whitespace))
+    {
+        return Ok(());
+    }
+    let code = if field == "success_url" {
+        "invalid_success_url"
+    } else {
+        "invalid_cancel_url"
+    };
+    Err(Problem::unprocessable(
+        code,
+        format!("{field}: give a whole address that begins with https:// or http://."),
+    )
+    .with("field", field))
+}
+
+enum Written {
+    /// Our own row, new or begun by the same request before: Stripe is to be asked.
+    Row(Account, Box<TopUp>),
+    /// The key has its answer.
+    Answered(Response),
+}
+
+/// Our own row exists before Stripe is asked, so that nothing that Stripe does is unknown to us.
+async fn write_down(
+    state: &AppState,
+    principal: &Principal,
+    id: &ExternalId,
+    new: &NewTopUp,
+    idempotency: Option<&Idempotency>,
+) -> Result<Written, Problem> {
+    let tenant = principal.tenant;
+    let in_force = state.ledger.programs.in_force(tenant).await?;
+    let mut scope = state.db.tenant(tenant).await?;
+    let account = account(&mut scope, tenant, id).await?;
+    if let Some(idempotency) = idempotency {
+        match idempotency::claim(state, &mut scope, tenant, idempotency).await? {
+            Turn::First => {}
+            Turn::Done(response) => return Ok(Written::Answered(response)),
+            Turn::Begun => {
+                let begun = top_ups::by_idempotency_key(&mut scope, tenant, &idempotency.key).await?;
+                let top_up = begun.ok_or_else(|| idempotency::reused(&idempotency.key))?;
+                scope.commit().await?;
+                return Ok(Written::Row(account, Box::new(top_up)));
+            }
+        }
+    }
+    let top_up = agree(state, &mut scope, tenant, &account, new, &in_force).await?;
+    let key = idempotency.map(|i| i.key.as_str());
+    top_ups::insert(&mut scope, tenant, &top_up, key, Some(principal.key_id)).await?;
+    scope.commit().await?;
+    Ok(Written::Row(account, Box::new(top_up)))
+}
+
+/// What is bought, for how much, as the program says now.
+async fn agree(
+    state: &AppState,
+    scope: &mut Scope,
+    tenant: TenantId,
+    account: &Account,
+    new: &NewTopUp,
+    in_force: &InForce,
+) -> Result<TopUp, Problem> {
+    let unknown_pack = || {
+        let packs: Vec<&String> = in_force.program.packs.keys().collect();
+        Problem::unprocessable(
+            "unknown_pack",
+            format!("pack: the program has no pack {}.", new.pack.as_str()),
+        )
+        .with("pack", new.pack.as_str())
+        .with("packs", json!(packs))
+    };
+    let pack = in_force.program.packs.get(new.pack.as_str()).ok_or_else(unknown_pack)?;
+    let version = in_force.version.ok_or_else(unknown_pack)?;
+    let settings = stripe_settings::get(scope, tenant).await?.ok_or_else(|| {
+        Problem::conflict(
+            "stripe_not_configured",
+            "The tenant has not connected Stripe: PUT /v1/stripe first.",
+        )
+    })?;
+    let now = state.now();
+    let usage = accounts::usage(scope, tenant, account.id).await?;
+    let cycle = usage.at(&grants::open(scope, tenant, account.id).await?, now).cycle;
+    let expires_at = if pack.expiry == Expiry::CycleEnd {
+        cycle.map(|cycle| cycle.ends_at)
+    } else {
+        None
+    };
+    if pack.expiry == Expiry::CycleEnd && expires_at.is_none() {
+        return Err(Problem::conflict(
+            "no_current_cycle",
+            "The pack expires with the account's cycle, and the account has no live plan allocation that ends.",
+        ));
+    }
+    Ok(TopUp {
+        id: TopUpId(state.ids.next(now)),
+        account_id: account.id,
+        status: Status::Created,
+        pack: new.pack.as_str().to_owned(),
+        program_version: version,
+        price: pack.price.clone(),
+        credits: pack.credits,
+        class: pack.class,
+        expiry: pack.expiry,
+        expires_at,
+        livemode: settings.livemode,
+        attempt: 1,
+        success_url: new.success_url.as_str().to_owned(),
+        cancel_url: new.cancel_url.as_str().to_owned(),
+        checkout_session_id: None,
+        checkout_url: None,
+        payment_intent_id: None,
+        created_at: now,
+        credited_at: None,
+        grant_id: None,
+        failure: None,
+    })
+}
+
+async fn ask_stripe(
+    state: &AppState,
+    tenant: TenantId,
+    account: &Account,
+    top_up: &TopUp,
+) -> Result<CheckoutSession, Problem> {
+    let in_force = state.ledger.programs.in_force(tenant).await?;
+    let mut scope = state.db.tenant(tenant).await?;
+    let settings = stripe_settings::get(&mut scope, tenant)
+        .await?
+        .ok_or_else(|| not_found(top_up.id))?;
+    scope.commit().await?;
+    let secret_key = open_secret_key(&state.encryption_key, tenant, &settings)?;
+    let title = match in_force.program.packs.get(&top_up.pack) {
+        Some(pack) => in_force.program.pack_title(pack),
+        None => top_up.pack.clone(),
+    };
+    let request = CheckoutRequest {
+        top_up_id: top_up.id.0,
+        attempt: top_up.attempt,
+        product_name: title,
+        amount: top_up.price.amount.get(),
+        currency: top_up.price.currency.as_str().to_lowercase(),
+        success_url: top_up.success_url.clone(),
+        cancel_url: top_up.cancel_url.clone(),
+        customer: account.profile.stripe_customer.clone(),
+        customer_email: account.profile.email.clone(),
+    };
+    match state.gateway.create_checkout_session(&secret_key, &request).await {
+        Ok(session) => Ok(session),
+        Err(error) => Err(refused(state, tenant, top_up, error).await?),
+    }
+}
+
+/// A refusal of Stripe's is written down and the next request is a new attempt; an unknown outcome leaves the row as it
+/// is, so that the next request asks for the very same session.
+async fn refused(state: &AppState, tenant: TenantId, top_up: &TopUp, error: GatewayError) -> Result<Problem, Problem> {
+    let bad_gateway = |code, detail: String| {
+        Problem::new(StatusCode::BAD_GATEWAY, code, detail).with("top_up_id", top_up.id.to_string())
+    };
+    match error {
+        GatewayError::Refused(refusal) => {
+            let detail = refusal.to_string();
+            let mut scope = state.db.tenant(tenant).await?;
+            top_ups::mark_refused(&mut scope, tenant, top_up.id, &detail, state.now()).await?;
+            scope.commit().await?;
+            Ok(bad_gateway("stripe_refused", format!("{detail}. Nothing was charged."))
+                .with("stripe_code", refusal.code.clone()))
+        }
+        GatewayError::AuthenticationFailed { .. } => {
+            tracing::warn!(tenant.id = %tenant, %error, "stripe.checkout.unauthorised");
+            Ok(bad_gateway(
+                "stripe_authentication_failed",
+                "Stripe does not accept the tenant's secret key: PUT /v1/stripe anew.".to_owned(),
+            ))
+        }
+        GatewayError::NotSent(_) | GatewayError::OutcomeUnknown(_) => {
+            tracing::warn!(tenant.id = %tenant, %error, "stripe.checkout.unknown");
+            Ok(bad_gateway(
+                "stripe_unavailable",
+                "Stripe did not answer. Send it again with the same Idempotency-Key.".to_owned(),
+            )
+            .retry_after_s(5))
+        }
+    }
+}
+
+fn not_found(id: TopUpId) -> Problem {
+    Problem::not_found("top_up_not_found", "No top-up has this id.").with("top_up_id", id.to_string())
+}
+
+/// A top-up
+#[utoipa::path(get, path = "/v1/top_ups/{id}", tag = "top-ups", security(("backend" = []), ("support" = []), ("read" = [])),
+    params(("id" = TopUpId, Path)), responses(
+    (status = 200, description = "The top-up", body = TopUpView),
+    (status = 404, description = "`top_up_not_found`", body = ProblemBody)))]
+pub async fn get(
+    State(state): State<AppState>,
+    Reader { 0: principal }: Reader,
+    Path(id): Path<TopUpId>,
+) -> Result<Json<TopUpView>, Problem> {
+    let mut scope = state.db.snapshot(principal.tenant).await?;
+    let top_up = top_ups::by_id(&mut scope, principal.tenant, id)
+        .await?
+        .ok_or_else(|| not_found(id))?;
+    let account = accounts::external_id(&mut scope, principal.tenant, top_up.account_id).await?;
+    scope.commit().await?;
+    Ok(Json(TopUpView::new(account.ok_or_else(|| not_found(id))?, top_up)))
+}
+
+/// List top-ups
+///
+/// Newest first.
+#[utoipa::path(get, path = "/v1/accounts/{id}/top_ups", tag = "top-ups", security(("backend" = []), ("support" = []), ("read" = [])),
+    params(("id" = ExternalId, Path), Page), responses(
+    (status = 200, description = "A page of top-ups", body = List<TopUpView>),
+    (status = 404, description = "`account_not_found`", body = ProblemBody)))]
+pub async fn list(
+    State(state): State<AppState>,
+    Reader { 0: principal }: Reader,
+    Path(id): Path<ExternalId>,
+    Query(page): Query<Page>,
+) -> Result<Json<List<TopUpView>>, Problem> {
+    let (limit, before) = (page.limit()?, page.id_cursor()?);
+    let mut scope = state.db.snapshot(principal.tenant).await?;
+    let account = account(&mut scope, principal.tenant, &id).await?;
+    let found = top_ups::list(
+        &mut scope,
+        principal.tenant,
+        account.id,
+        before.map(TopUpId),
+        one_more(limit),
+    )
+    .await?;
+    scope.commit().await?;
+    Ok(Json(List::from_items(
+        found,
+        limit,
+        |t| t.id.to_string(),
+        |t| TopUpView::new(id.clone(), t),
+    )))
+}

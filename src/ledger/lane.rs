@@ -1,0 +1,90 @@
+//! A lane: a queue of commands and the task that carries them out, batch by batch.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{LedgerError, Programs, Reply, Submission, batch};
+use crate::{clock::Clock, random, storage::Db, storage::StorageError};
+
+/// Commands in a batch, at most. Larger ones gain little and keep their first commands waiting.
+pub const BATCH_LEN_MAX: usize = 512;
+/// Commands that may wait in a lane. At a few thousand spends a second and lane this is about a second of work.
+pub const QUEUE_LEN_MAX: usize = 8192;
+/// Tries of a batch while the database is out of reach, and the pause before the first repeat, doubled each time: about
+/// 6 s in all, which a restart of Postgres takes even when it has to recover.
+const TRIES: u32 = 7;
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) fn start(
+    db: Db,
+    clock: Arc<dyn Clock>,
+    programs: Arc<Programs>,
+) -> (mpsc::Sender<(Submission, Reply)>, JoinHandle<()>) {
+    let (sender, mut queue) = mpsc::channel::<(Submission, Reply)>(QUEUE_LEN_MAX);
+    let worker = tokio::spawn(async move {
+        let mut worker = batch::Worker {
+            db,
+            clock,
+            programs,
+            ids: random::id_source(),
+        };
+        let mut waiting = Vec::with_capacity(BATCH_LEN_MAX);
+        while queue.recv_many(&mut waiting, BATCH_LEN_MAX).await > 0 {
+            metrics::histogram!("scrip_batch_commands").record(waiting.len() as u32);
+            let (submissions, replies): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
+            let answers = carry_out(&mut worker, &submissions).await;
+            for (reply, answer) in replies.into_iter().zip(answers) {
+                // A caller that went away does not want its answer any more.
+                let _ = reply.send(answer);
+            }
+        }
+    });
+    (sender, worker)
+}
+
+type Answers = Vec<batch::Answer>;
+
+/// An answer for every submission, in their order.
+async fn carry_out<I: batch::Ids>(worker: &mut batch::Worker<I>, submissions: &[Submission]) -> Answers {
+    let error = match with_repeats(worker, submissions).await {
+        Ok(answers) => return answers,
+        Err(error) => Arc::new(error),
+    };
+    if error.is_transient() {
+        tracing::error!(%error, commands = submissions.len(), "ledger.batch.unavailable");
+        return submissions
+            .iter()
+            .map(|_| Err(LedgerError::Unavailable(Arc::clone(&error))))
+            .collect();
+    }
+    if let [submission] = submissions {
+        tracing::error!(%error, tenant.id = %submission.account.tenant, "ledger.command.refused_by_database");
+        return vec![Err(LedgerError::Storage(error))];
+    }
+    // One of them is at fault. Alone, it fails alone.
+    tracing::warn!(%error, commands = submissions.len(), "ledger.batch.split");
+    let mut answers = Vec::with_capacity(submissions.len());
+    for submission in submissions {
+        answers.extend(Box::pin(carry_out(worker, std::slice::from_ref(submission))).await);
+    }
+    answers
+}
+
+async fn with_repeats<I: batch::Ids>(
+    worker: &mut batch::Worker<I>,
+    submissions: &[Submission],
+) -> Result<Answers, StorageError> {
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        match worker.run(submissions).await {
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "ledger.batch.repeated");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            result => return result,
+        }
+    }
+    worker.run(submissions).await
+}

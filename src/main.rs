@@ -1,0 +1,58 @@
+//! The program: reads the configuration and runs a command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use scrip::{
+    commands::{CommandError, Store, healthcheck, provision, serve, verify},
+    config::{Cli, Command},
+    telemetry, test_cluster,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Cli { command, config } = Cli::parse();
+    if let Err(error) = telemetry::start_log(&config.log, config.log_format) {
+        eprintln!("scrip: RUST_LOG can't be read: {error}");
+        return ExitCode::FAILURE;
+    }
+    let result = match command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&config).await,
+        Command::Migrate => migrate(&config).await,
+        Command::Tenant(command) => provision::tenant(&config, command).await,
+        Command::Key(command) => provision::key(&config, command).await,
+        Command::Verify { tenant } => return verified(verify::run(&config, tenant).await),
+        Command::Healthcheck if healthcheck::is_ready(config.listen) => Ok(()),
+        Command::Healthcheck => return ExitCode::FAILURE,
+        Command::TestCluster { dir } => return ended(test_cluster::run(&dir, config.pg_bin_dir.as_deref()).await),
+    };
+    ended(result)
+}
+
+async fn migrate(config: &scrip::config::Config) -> Result<(), CommandError> {
+    let store = Store::open(config, scrip::commands::Sharing::BesideService).await?;
+    println!("the schema is up to date");
+    Ok(store.close().await?)
+}
+
+fn ended<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scrip: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// 0: all agrees. 1: there are differences. 2: it could not look.
+fn verified(result: Result<usize, CommandError>) -> ExitCode {
+    match result {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("scrip: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Programs, in versions.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Scope, StorageError,
+    rows::{corrupt, json},
+};
+use crate::domain::{
+    ids::{ApiKeyId, TenantId},
+    program::Program,
+};
+
+/// A version of a tenant's program.
+#[derive(Debug, Clone)]
+pub struct Versioned {
+    pub version: i32,
+    pub program: Program,
+    pub created_at: DateTime<Utc>,
+}
+
+/// The constraint that two writers of the same version violate.
+pub const VERSION_KEY: &str = "programs_pkey";
+
+/// The newest version; none if the tenant never put a program.
+pub async fn current(scope: &mut Scope, tenant: TenantId) -> Result<Option<Versioned>, StorageError> {
+    let row = sqlx::query!(
+        "SELECT version, document, created_at FROM programs WHERE tenant_id = $1 ORDER BY version DESC LIMIT 1",
+        tenant.0,
+    )
+    .fetch_optional(scope.connection())
+    .await?;
+    row.map(|row| {
+        Ok(Versioned {
+            version: row.version,
+            program: json("a program", row.document)?,
+            created_at: row.created_at,
+        })
+    })
+    .transpose()
+}
+
+pub async fn insert(
+    scope: &mut Scope,
+    tenant: TenantId,
+    new: &Versioned,
+    by: Option<ApiKeyId>,
+) -> Result<(), StorageError> {
+    let document = serde_json::to_value(&new.program).map_err(|e| corrupt("a program", e))?;
+    sqlx::query!(
+        "INSERT INTO programs (tenant_id, version, document, created_at, created_by) VALUES ($1, $2, $3, $4, $5)",
+        tenant.0,
+        new.version,
+        document,
+        new.created_at,
+        by.map(|id| id.0),
+    )
+    .execute(scope.connection())
+    .await?;
+    Ok(())
+}
