@@ -9,6 +9,7 @@ pub mod http;
 pub mod ledger;
 pub mod random;
 pub mod secrets;
+pub mod service;
 pub mod storage;
 pub mod stripe;
 pub mod telemetry;

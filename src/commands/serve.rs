@@ -1,31 +1,24 @@
 //! `scrip serve`: from the configuration to a running service, and back down in order.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
-    task::JoinHandle,
 };
 
 use super::{CommandError, Store, keys::Keys, provision, store::Sharing};
 use crate::{
-    clock::{Clock, SystemClock},
+    clock::SystemClock,
     config::Config,
-    http::{AppState, Settings, auth::Keyring, router},
-    ledger::Ledger,
-    random::Ids,
-    storage::Db,
-    stripe::{gateway::AsyncStripeGateway, inbox::Inbox},
+    http::{AppState, router},
+    service::{Parts, Service},
+    stripe::gateway::AsyncStripeGateway,
     telemetry,
 };
 
-/// Lanes of the ledger. Two keep Postgres busy while one decides; more would only make the batches smaller.
-const LANES: usize = 2;
-/// Connections for reading and for writes that move no credits.
-const CONNECTIONS: u32 = 16;
 /// How long requests under way may take once the service is told to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -53,13 +46,17 @@ async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), CommandError> {
     let keys = Keys::load(config, store.data_dir.as_deref())?;
-    let service = Service::assemble(
-        config,
-        store,
-        keys,
-        listener.local_addr().map_err(CommandError::Server)?,
-    )?;
-    service.greet(config, store).await?;
+    let url = format!("http://{}", listener.local_addr().map_err(CommandError::Server)?);
+    let service = Service::start(Parts {
+        database: store.options.clone(),
+        operator_key: keys.operator.clone(),
+        encryption_key: keys.encryption,
+        public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
+        clock: Arc::new(SystemClock),
+        gateway: Arc::new(AsyncStripeGateway::new(&config.stripe_api_base)),
+        metrics: telemetry::start_metrics()?,
+    });
+    greet(config, store, &service.state, &url, &keys.operator).await?;
     let (draining, mut drain) = watch::channel(false);
     let gave_up = store.embedded.as_ref().map(|embedded| embedded.gave_up());
     let stopping = async move {
@@ -95,82 +92,33 @@ async fn serve(
     }
 }
 
-/// The running parts, beside the HTTP server.
-struct Service {
-    state: AppState,
-    lanes_db: Db,
-    stop_inbox: watch::Sender<bool>,
-    inbox_worker: JoinHandle<()>,
-    operator_key: secrecy::SecretString,
-    address: SocketAddr,
-}
-
-impl Service {
-    fn assemble(config: &Config, store: &Store, keys: Keys, address: SocketAddr) -> Result<Self, CommandError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let db = Db::new(store.options.clone(), CONNECTIONS);
-        // The lanes never wait for a reader's connection.
-        let lanes_db = Db::new(store.options.clone(), LANES as u32 * 2);
-        let ledger = Arc::new(Ledger::start(LANES, &lanes_db, &clock));
-        let (stop_inbox, inbox_stop) = watch::channel(false);
-        let (inbox, inbox_worker) = Inbox::start(db.clone(), Arc::clone(&clock), Arc::clone(&ledger), inbox_stop);
-        let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-        let state = AppState {
-            keyring: Arc::new(Keyring::new(db.clone(), Arc::clone(&clock), &keys.operator)),
-            db,
-            ledger,
-            clock,
-            ids: Arc::new(Ids::default()),
-            encryption_key: Arc::new(keys.encryption),
-            gateway: Arc::new(AsyncStripeGateway::new(&config.stripe_api_base)),
-            inbox,
-            settings: Arc::new(Settings { public_url }),
-            metrics: telemetry::start_metrics()?,
-        };
-        Ok(Self {
-            state,
-            lanes_db,
-            stop_inbox,
-            inbox_worker,
-            operator_key: keys.operator,
-            address,
-        })
-    }
-
-    /// Says where the service is; on the first start of an embedded one, makes the demo tenant and says how to begin.
-    async fn greet(&self, config: &Config, store: &Store) -> Result<(), CommandError> {
-        let url = format!("http://{}", self.address);
-        println!("Scrip serves {url} (docs: {url}/docs)");
-        let Some(data_dir) = &store.data_dir else { return Ok(()) };
-        println!("The data is kept in {}", data_dir.display());
-        let Some(demo) = provision::demo(&self.state.db, &self.state.ids, self.state.now()).await? else {
-            return Ok(());
-        };
-        let operator = match config.operator_key {
-            Some(_) => "the one in SCRIP_OPERATOR_KEY",
-            None => self.operator_key.expose_secret(),
-        };
-        let backend = demo.backend.expose_secret();
-        println!(
-            "\nFirst start. These keys are shown this once:\n  operator key             {operator}\n  \
-             tenant demo, admin key   {}\n  tenant demo, backend key {backend}\n  tenant demo, support key {}\n\n\
-             Try it:\n  curl -X PUT {url}/v1/accounts/alice -H 'Authorization: Bearer {backend}'\n",
-            demo.admin.expose_secret(),
-            demo.support.expose_secret(),
-        );
-        Ok(())
-    }
-
-    /// Everything that was accepted is carried out before this returns.
-    async fn stop(self) {
-        let _ = self.stop_inbox.send(true);
-        if let Err(error) = self.inbox_worker.await {
-            tracing::error!(%error, "inbox.failed");
-        }
-        self.state.ledger.drain().await;
-        self.lanes_db.close().await;
-        self.state.db.close().await;
-    }
+/// Says where the service is; on the first start of an embedded one, makes the demo tenant and says how to begin.
+async fn greet(
+    config: &Config,
+    store: &Store,
+    state: &AppState,
+    url: &str,
+    operator_key: &SecretString,
+) -> Result<(), CommandError> {
+    println!("Scrip serves {url} (docs: {url}/docs)");
+    let Some(data_dir) = &store.data_dir else { return Ok(()) };
+    println!("The data is kept in {}", data_dir.display());
+    let Some(demo) = provision::demo(&state.db, &state.ids, state.now()).await? else {
+        return Ok(());
+    };
+    let operator = match config.operator_key {
+        Some(_) => "the one in SCRIP_OPERATOR_KEY",
+        None => operator_key.expose_secret(),
+    };
+    let backend = demo.backend.expose_secret();
+    println!(
+        "\nFirst start. These keys are shown this once:\n  operator key             {operator}\n  \
+         tenant demo, admin key   {}\n  tenant demo, backend key {backend}\n  tenant demo, support key {}\n\n\
+         Try it:\n  curl -X PUT {url}/v1/accounts/alice -H 'Authorization: Bearer {backend}'\n",
+        demo.admin.expose_secret(),
+        demo.support.expose_secret(),
+    );
+    Ok(())
 }
 
 /// Resolves at SIGTERM or Ctrl-C. Registered at once, so that a signal during the start is not lost.

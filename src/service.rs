@@ -1,0 +1,92 @@
+//! The running parts of the service, wired together: the same for the program and for its tests.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    clock::Clock,
+    http::{AppState, Settings, auth::Keyring},
+    ledger::Ledger,
+    random::Ids,
+    secrets::EncryptionKey,
+    storage::Db,
+    stripe::{gateway::StripeGateway, inbox::Inbox},
+};
+
+/// Lanes of the ledger. Two keep Postgres busy while one decides; more would only make the batches smaller.
+const LANES: usize = 2;
+/// Connections for reading and for writes that move no credits.
+const CONNECTIONS: u32 = 16;
+
+/// What a service is made of.
+pub struct Parts {
+    /// How the owner of the tables connects.
+    pub database: PgConnectOptions,
+    pub operator_key: SecretString,
+    pub encryption_key: EncryptionKey,
+    pub public_url: String,
+    pub clock: Arc<dyn Clock>,
+    pub gateway: Arc<dyn StripeGateway>,
+    pub metrics: PrometheusHandle,
+}
+
+/// The running parts, beside the HTTP server.
+pub struct Service {
+    pub state: AppState,
+    lanes_db: Db,
+    stop_inbox: watch::Sender<bool>,
+    inbox_worker: JoinHandle<()>,
+}
+
+impl Service {
+    pub fn start(parts: Parts) -> Self {
+        let Parts {
+            database,
+            operator_key,
+            encryption_key,
+            public_url,
+            clock,
+            gateway,
+            metrics,
+        } = parts;
+        let db = Db::new(database.clone(), CONNECTIONS);
+        // The lanes never wait for a reader's connection.
+        let lanes_db = Db::new(database, LANES as u32 * 2);
+        let ledger = Arc::new(Ledger::start(LANES, &lanes_db, &clock));
+        let (stop_inbox, inbox_stop) = watch::channel(false);
+        let (inbox, inbox_worker) = Inbox::start(db.clone(), Arc::clone(&clock), Arc::clone(&ledger), inbox_stop);
+        let state = AppState {
+            keyring: Arc::new(Keyring::new(db.clone(), Arc::clone(&clock), &operator_key)),
+            db,
+            ledger,
+            clock,
+            ids: Arc::new(Ids::default()),
+            encryption_key: Arc::new(encryption_key),
+            gateway,
+            inbox,
+            settings: Arc::new(Settings { public_url }),
+            metrics,
+        };
+        Self {
+            state,
+            lanes_db,
+            stop_inbox,
+            inbox_worker,
+        }
+    }
+
+    /// Everything that was accepted is carried out before this returns.
+    pub async fn stop(self) {
+        let _ = self.stop_inbox.send(true);
+        if let Err(error) = self.inbox_worker.await {
+            tracing::error!(%error, "inbox.failed");
+        }
+        self.state.ledger.drain().await;
+        self.lanes_db.close().await;
+        self.state.db.close().await;
+    }
+}
