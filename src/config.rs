@@ -1,6 +1,6 @@
 //! Every variable and flag, typed. Secrets are redacted.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
@@ -170,6 +170,10 @@ pub struct Config {
     /// How the world reaches this service, for the webhook URLs it hands out. Default: http:// and the address listened on
     #[arg(long, env = "SCRIP_PUBLIC_URL", value_parser = link, global = true)]
     pub public_url: Option<String>,
+
+    /// Requests a second that one API key may make; the same number may come at once. More are answered 429. Absent: no limit
+    #[arg(long, env = "SCRIP_RATE_LIMIT", global = true)]
+    pub rate_limit: Option<NonZeroU32>,
 
     /// Stripe's API
     #[arg(long, env = "STRIPE_API_BASE", value_parser = link, default_value = STRIPE_API_BASE, global = true)]

@@ -1,5 +1,8 @@
 //! Scrip: a multi-tenant credit ledger that a company runs beside its product.
 
+// A panic in the service is an answer that nobody named. Tests may.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 pub mod clock;
 pub mod commands;
 pub mod config;
@@ -8,6 +11,7 @@ pub mod embedded_postgres;
 pub mod http;
 pub mod ledger;
 pub mod random;
+mod remembered;
 pub mod secrets;
 pub mod service;
 pub mod storage;

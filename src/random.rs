@@ -31,7 +31,7 @@ impl Default for Buffered {
 }
 
 impl Buffered {
-    pub fn next(&mut self) -> [u8; 8] {
+    pub fn eight(&mut self) -> [u8; 8] {
         if self.used == self.buffer.len() {
             self.buffer = bytes();
             self.used = 0;
@@ -43,19 +43,21 @@ impl Buffered {
     }
 }
 
+/// Random bytes for ids.
+type IdRandom = Box<dyn FnMut() -> [u8; 8] + Send>;
+
 /// A source of ids for one owner, such as a lane.
-pub fn id_source() -> UuidV7Source<impl FnMut() -> [u8; 8] + Send> {
+pub fn id_source() -> UuidV7Source<IdRandom> {
     let mut random = Buffered::default();
-    UuidV7Source::new(move || random.next())
+    UuidV7Source::new(Box::new(move || random.eight()))
 }
 
 /// A source of ids for everyone else.
-pub struct Ids(Mutex<UuidV7Source<Box<dyn FnMut() -> [u8; 8] + Send>>>);
+pub struct Ids(Mutex<UuidV7Source<IdRandom>>);
 
 impl Default for Ids {
     fn default() -> Self {
-        let mut random = Buffered::default();
-        Self(Mutex::new(UuidV7Source::new(Box::new(move || random.next()))))
+        Self(Mutex::new(id_source()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The running parts of the service, wired together: the same for the program and for its tests.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
@@ -9,7 +9,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     clock::Clock,
-    http::{AppState, Settings, auth::Keyring},
+    http::{AppState, Settings, Shared, auth::Keyring},
     ledger::Ledger,
     random::Ids,
     secrets::EncryptionKey,
@@ -29,6 +29,8 @@ pub struct Parts {
     pub operator_key: SecretString,
     pub encryption_key: EncryptionKey,
     pub public_url: String,
+    /// Requests a second of one API key; none: no limit.
+    pub rate_limit: Option<NonZeroU32>,
     pub clock: Arc<dyn Clock>,
     pub gateway: Arc<dyn StripeGateway>,
     pub metrics: PrometheusHandle,
@@ -49,28 +51,29 @@ impl Service {
             operator_key,
             encryption_key,
             public_url,
+            rate_limit,
             clock,
             gateway,
             metrics,
         } = parts;
         let db = Db::new(database.clone(), CONNECTIONS);
-        // The lanes never wait for a reader's connection.
-        let lanes_db = Db::new(database, LANES as u32 * 2);
+        // A connection a lane, so that no batch waits for a reader.
+        let lanes_db = Db::for_lanes(database, LANES as u32);
         let ledger = Arc::new(Ledger::start(LANES, &lanes_db, &clock));
         let (stop_inbox, inbox_stop) = watch::channel(false);
         let (inbox, inbox_worker) = Inbox::start(db.clone(), Arc::clone(&clock), Arc::clone(&ledger), inbox_stop);
-        let state = AppState {
-            keyring: Arc::new(Keyring::new(db.clone(), Arc::clone(&clock), &operator_key)),
+        let state = AppState::from(Shared {
+            keyring: Arc::new(Keyring::new(db.clone(), Arc::clone(&clock), &operator_key, rate_limit)),
             db,
             ledger,
             clock,
-            ids: Arc::new(Ids::default()),
-            encryption_key: Arc::new(encryption_key),
+            ids: Ids::default(),
+            encryption_key,
             gateway,
             inbox,
-            settings: Arc::new(Settings { public_url }),
+            settings: Settings { public_url },
             metrics,
-        };
+        });
         Self {
             state,
             lanes_db,

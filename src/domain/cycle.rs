@@ -57,6 +57,16 @@ impl Usage {
     /// the plan allocation that began last; one that lies in the future was never drawn from, so it is among the open
     /// grants when its time comes.
     pub fn at(&self, open: &[Grant], now: DateTime<Utc>) -> Self {
+        let brought_up = self.brought_up(open, now);
+        Self {
+            cycle: brought_up.cycle.filter(|cycle| cycle.ends_at > now),
+            ..brought_up
+        }
+    }
+
+    /// As [`Usage::at`], but a cycle that has ended leaves its end behind, as a cycle without length: what is spent
+    /// afterwards counts from there, and a refund of what was spent before changes nothing.
+    pub(super) fn brought_up(&self, open: &[Grant], now: DateTime<Utc>) -> Self {
         let latest = open
             .iter()
             .filter(|g| g.class == Class::Plan && g.origin == Origin::Allocation && g.live(now))
@@ -67,17 +77,27 @@ impl Usage {
                 })
             })
             .max_by_key(|cycle| (cycle.starts_at, cycle.ends_at));
-        match (self.cycle, latest) {
-            (Some(current), Some(new)) if new.starts_at > current.starts_at => Self {
+        let Some(current) = self.cycle else {
+            return latest.map_or(*self, |new| Self {
                 used: 0,
                 cycle: Some(new),
-            },
-            (None, Some(new)) => Self {
-                used: 0,
-                cycle: Some(new),
-            },
-            (Some(current), _) if current.ends_at <= now => Self { used: 0, cycle: None },
-            _ => *self,
+            });
+        };
+        let left_behind = Cycle {
+            starts_at: current.ends_at,
+            ends_at: current.ends_at,
+        };
+        let (used, cycle) = match latest {
+            Some(new) if new.starts_at > current.starts_at => (0, new),
+            // A longer one of the same start, or the renewal of one that ended, noticed late.
+            Some(new) if new.starts_at == current.starts_at && new.ends_at > current.ends_at => (self.used, new),
+            _ if current.ends_at > now || current == left_behind && latest.is_none() => return *self,
+            // An older one runs on, or none does.
+            older => (0, older.unwrap_or(left_behind)),
+        };
+        Self {
+            used,
+            cycle: Some(cycle),
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum Rejection {
         amount: i64,
         expired_at: DateTime<Utc>,
     },
+    #[error("plan: the program has no plan {plan}.")]
+    UnknownPlan { plan: String },
     #[error("No grant has this id.")]
     GrantNotFound { grant_id: GrantId },
     #[error("Nothing remains in the grant: it is spent, expired or revoked.")]
@@ -66,6 +68,7 @@ impl Rejection {
             Self::RefundExceedsSpend { .. } => "refund_exceeds_spend",
             Self::SpendAlreadyRefunded { .. } => "spend_already_refunded",
             Self::SourceGrantExpired { .. } => "source_grant_expired",
+            Self::UnknownPlan { .. } => "unknown_plan",
             Self::GrantNotFound { .. } => "grant_not_found",
             Self::GrantAlreadyClosed { .. } => "grant_already_closed",
             Self::GrantWithoutLife { .. } => "invalid_expires_at",

@@ -3,17 +3,14 @@
 //! A key is `scrip_<tenant id, 32 hex digits>_<secret, 43 characters>`: it names its tenant, so that it is looked up
 //! within the tenant like everything else. What is stored, and remembered here, is its SHA-256.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, RwLock},
-};
+use std::{num::NonZeroU32, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::{StatusCode, header, request::Parts},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta, Utc};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -27,13 +24,9 @@ use crate::{
         role::Role,
     },
     random,
+    remembered::Remembered,
     storage::{Db, api_keys},
 };
-
-/// How long a key is taken for good without looking again: how soon a revocation is felt in every process.
-const REMEMBERED: TimeDelta = TimeDelta::seconds(2);
-/// Keys remembered at once; beyond, the memory starts anew.
-const REMEMBERED_LEN_MAX: usize = 50_000;
 
 /// Who a key of a tenant stands for.
 #[derive(Debug, Clone)]
@@ -72,16 +65,20 @@ pub struct Keyring {
     db: Db,
     clock: Arc<dyn Clock>,
     operator_hash: [u8; 32],
-    known: RwLock<HashMap<[u8; 32], (DateTime<Utc>, Arc<Principal>)>>,
+    limiter: Option<DefaultKeyedRateLimiter<ApiKeyId>>,
+    /// By hash.
+    known: Remembered<[u8; 32], Principal>,
 }
 
 impl Keyring {
-    pub fn new(db: Db, clock: Arc<dyn Clock>, operator_key: &SecretString) -> Self {
+    /// `rate_limit`: requests a second of one key, and as many at once.
+    pub fn new(db: Db, clock: Arc<dyn Clock>, operator_key: &SecretString, rate_limit: Option<NonZeroU32>) -> Self {
         Self {
             db,
             clock,
             operator_hash: hash(operator_key.expose_secret()),
-            known: RwLock::default(),
+            limiter: rate_limit.map(|rate| RateLimiter::keyed(Quota::per_second(rate))),
+            known: Remembered::default(),
         }
     }
 
@@ -93,38 +90,33 @@ impl Keyring {
     async fn principal(&self, key: &str) -> Result<Option<Arc<Principal>>, Problem> {
         let Some(tenant) = tenant_of(key) else { return Ok(None) };
         let (now, key_hash) = (self.clock.now(), hash(key));
-        if let Some((checked_at, principal)) = self.known.read().unwrap_or_else(|e| e.into_inner()).get(&key_hash)
-            && now - *checked_at < REMEMBERED
-        {
-            return Ok(Some(Arc::clone(principal)));
+        if let Some(principal) = self.known.get(&key_hash, now) {
+            return Ok(Some(principal));
         }
         let mut scope = self.db.tenant(tenant).await?;
         let found = api_keys::by_hash(&mut scope, tenant, &key_hash).await?;
         scope.commit().await?;
-        let mut known = self.known.write().unwrap_or_else(|e| e.into_inner());
-        let Some(found) = found else {
-            known.remove(&key_hash);
-            return Ok(None);
-        };
-        if known.len() >= REMEMBERED_LEN_MAX {
-            known.clear();
-        }
-        let principal = Arc::new(Principal {
-            tenant,
-            key_id: found.id,
-            role: found.role,
-            name: found.name,
-        });
-        known.insert(key_hash, (now, Arc::clone(&principal)));
-        Ok(Some(principal))
+        Ok(found.map(|found| {
+            let principal = Principal { tenant, key_id: found.id, role: found.role, name: found.name };
+            self.known.insert(key_hash, principal, now)
+        }))
     }
 
-    /// A key was revoked here: it stops working in this process at once.
+    fn admit(&self, principal: &Principal) -> Result<(), Problem> {
+        let Some(limiter) = &self.limiter else { return Ok(()) };
+        limiter.check_key(&principal.key_id).map_err(|_| {
+            Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "This key makes more requests than it may. Nothing was done: send it again later.",
+            )
+            .retry_after_s(1)
+        })
+    }
+
+    /// A key was revoked here: it stops working in this process at once, in others within two seconds.
     pub fn forget(&self, key_id: ApiKeyId) {
-        self.known
-            .write()
-            .unwrap_or_else(|e| e.into_inner())
-            .retain(|_, (_, principal)| principal.key_id != key_id);
+        self.known.forget_where(|principal| principal.key_id == key_id);
     }
 }
 
@@ -170,7 +162,10 @@ where
         let keyring = Arc::<Keyring>::from_ref(state);
         let key = bearer(parts)?;
         match keyring.principal(key).await? {
-            Some(principal) if bit(principal.role) & ROLES != 0 => Ok(Self(principal)),
+            Some(principal) if bit(principal.role) & ROLES != 0 => {
+                keyring.admit(&principal)?;
+                Ok(Self(principal))
+            }
             Some(principal) => Err(forbidden(principal.role)),
             None if keyring.is_operator(key) => Err(forbidden(Role::Operator)),
             None => Err(unauthorized("No such key, or it was revoked.")),

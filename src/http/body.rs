@@ -5,7 +5,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path as AxumPath, Query as AxumQuery, Request},
     http::{StatusCode, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::Problem;
 
@@ -56,28 +56,39 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // An empty body is an empty object: calls without a required field can be made without one.
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
     // The path of a bad field costs time to keep, so it is sought only once there is one.
-    serde_json::from_slice(bytes).map_err(|_| problem_of::<T>(bytes))
+    match serde_json::from_slice(bytes) {
+        // serde reads a list as a struct, field by field; here it would be a call without names.
+        Ok(value) if is_object(bytes) => Ok(value),
+        _ => Err(problem_of::<T>(bytes)),
+    }
+}
+
+fn is_object(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{")
 }
 
 fn problem_of<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
+    let malformed = |error: &dyn std::fmt::Display| {
+        let detail = format!("The body is not JSON: {error}.");
+        Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
+    };
+    // Broken JSON is that before all else, wherever it breaks.
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
+        return malformed(&error);
+    }
+    if !is_object(bytes) {
+        return Problem::unprocessable("invalid_body", "The body must be a JSON object.");
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Ok(_) => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "malformed_json",
-            "More follows after the JSON value.",
-        ),
+        Ok(_) => malformed(&"more follows"),
         Err(error) => {
             let path = error.path().to_string();
             let error = error.into_inner();
             if error.classify() == serde_json::error::Category::Data {
                 field_problem(&path, &error.to_string())
             } else {
-                Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "malformed_json",
-                    format!("The body is not JSON: {error}."),
-                )
+                malformed(&error)
             }
         }
     }

@@ -131,6 +131,7 @@ impl From<Rejection> for Problem {
             | Rejection::GrantAlreadyClosed { .. }
             | Rejection::SourceGrantExpired { .. } => StatusCode::CONFLICT,
             Rejection::RefundExceedsSpend { .. }
+            | Rejection::UnknownPlan { .. }
             | Rejection::GrantWithoutLife { .. }
             | Rejection::AccountFull { .. }
             | Rejection::TooManyGrants { .. }

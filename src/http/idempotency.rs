@@ -41,6 +41,11 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // Else `?dry_run=true` would be overlooked, and carried out.
+        if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+            let detail = "A write takes no parameters in its address: say it in the body.";
+            return Err(Problem::unprocessable("invalid_parameter", detail));
+        }
         Ok(Self {
             key: key_of(&parts.headers)?,
             method: parts.method.clone(),
@@ -92,6 +97,8 @@ fn request_hash(method: &Method, path: &str, body: &[u8]) -> [u8; 16] {
     digest.update([0]);
     digest.update(path);
     digest.update([0]);
+    // An empty body is an empty object, here as where it is read.
+    let body = if body.is_empty() { b"{}" } else { body };
     match serde_json::from_slice::<Value>(body) {
         Ok(value) => digest.update(value.to_string()),
         // Not JSON: a TOML program, or nothing.

@@ -5,6 +5,7 @@ pub mod auth;
 mod body;
 mod boundary;
 mod error;
+mod fields;
 mod idempotency;
 mod openapi;
 mod pagination;
@@ -20,7 +21,7 @@ use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 
 pub use error::{Problem, ProblemBody};
 pub use openapi::document;
-pub use state::{AppState, Settings};
+pub use state::{AppState, Settings, Shared};
 
 /// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);

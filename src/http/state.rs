@@ -23,22 +23,39 @@ pub struct Settings {
     pub public_url: String,
 }
 
+/// Cloned for every layer of every request, so it is one pointer.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+impl std::ops::Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl From<Shared> for AppState {
+    fn from(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+pub struct Shared {
     /// For reading, and for writes that move no credits.
     pub db: Db,
     pub ledger: Arc<Ledger>,
     pub clock: Arc<dyn Clock>,
-    pub ids: Arc<Ids>,
+    pub ids: Ids,
     pub keyring: Arc<Keyring>,
-    pub encryption_key: Arc<EncryptionKey>,
+    pub encryption_key: EncryptionKey,
     pub gateway: Arc<dyn StripeGateway>,
     pub inbox: Arc<Inbox>,
-    pub settings: Arc<Settings>,
+    pub settings: Settings,
     pub metrics: PrometheusHandle,
 }
 
-impl AppState {
+impl Shared {
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }

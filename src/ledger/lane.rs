@@ -15,6 +15,8 @@ pub const QUEUE_LEN_MAX: usize = 8192;
 /// 6 s in all, which a restart of Postgres takes even when it has to recover.
 const TRIES: u32 = 7;
 const PAUSE: Duration = Duration::from_millis(100);
+/// The constraint that a key posted elsewhere violates.
+const KEY_TAKEN: &str = "transactions_idempotency_key_key";
 
 pub(super) fn start(
     db: Db,
@@ -78,6 +80,8 @@ async fn with_repeats<I: batch::Ids>(
     let mut pause = PAUSE;
     for _ in 1..TRIES {
         match worker.run(submissions).await {
+            // Another lane or process posted one of the keys for another account since this batch looked. Now it shows.
+            Err(error) if error.violates(KEY_TAKEN) => {}
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "ledger.batch.repeated");
                 tokio::time::sleep(pause).await;

@@ -119,16 +119,32 @@ pub struct Db {
 }
 
 impl Db {
-    /// Connects lazily: an unreachable database shows at the first use, not here.
+    /// For everyone but the lanes. Connects lazily: an unreachable database shows at the first use, not here.
     pub fn new(options: PgConnectOptions, connections_max: u32) -> Self {
-        // The tables are small beside their use, and every statement finds its rows by key: a plan made once serves.
-        let options = options.options([("role", SERVICE_ROLE), ("plan_cache_mode", "force_generic_plan")]);
+        // A ping before every use, so that a restart of Postgres costs no caller an error.
+        Self::connect(options, connections_max, true)
+    }
+
+    /// For the lanes, whose two statements find every row by its key. Their plan is made once and pinned to the indexes: one
+    /// made while the tables were still empty would scan them, and be kept.
+    pub fn for_lanes(options: PgConnectOptions, connections_max: u32) -> Self {
+        let pinned = options.options([
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_seqscan", "off"),
+            ("enable_bitmapscan", "off"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+        ]);
+        // No ping: it would cost every batch a round trip, and a batch that finds its connection dead is repeated.
+        Self::connect(pinned, connections_max, false)
+    }
+
+    fn connect(options: PgConnectOptions, connections_max: u32, ping: bool) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // A ping before every use would cost a round trip; a dead connection shows itself and is replaced.
-            .test_before_acquire(false)
-            .connect_lazy_with(options);
+            .test_before_acquire(ping)
+            .connect_lazy_with(options.options([("role", SERVICE_ROLE)]));
         Self { pool }
     }
 

@@ -3,4 +3,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authorization;
+mod bad_requests;
+mod books;
+mod grants;
+mod grants_and_balance;
+mod idempotency;
+mod isolation;
+mod openapi;
+mod purchase;
+mod rate_limit;
+mod refunds;
+mod second_fence;
 mod spending;
+mod tenant_rows;
+mod writes;

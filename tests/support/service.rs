@@ -49,6 +49,14 @@ impl TestService {
 
     /// Its parts end with the test's runtime; nothing is left behind but the tenant's rows.
     pub async fn start_with(database: PgConnectOptions, clock: Arc<dyn Clock>) -> Self {
+        Self::start_limited(database, clock, None).await
+    }
+
+    pub async fn start_limited(
+        database: PgConnectOptions,
+        clock: Arc<dyn Clock>,
+        rate_limit: Option<std::num::NonZeroU32>,
+    ) -> Self {
         let stripe = FakeStripe::start().await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -62,8 +70,9 @@ impl TestService {
             operator_key: OPERATOR_KEY.into(),
             encryption_key: EncryptionKey::generate().expect("random bytes"),
             public_url: url.clone(),
+            rate_limit,
             clock,
-            gateway: Arc::new(AsyncStripeGateway::with_settings(&stripe.base_url(), settings)),
+            gateway: Arc::new(AsyncStripeGateway::with_settings(stripe.base_url(), settings)),
             // Not installed: a process holds one recorder, and many services run in this one.
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         });

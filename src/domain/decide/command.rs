@@ -26,6 +26,7 @@ pub struct Command {
 #[derive(Debug, Clone)]
 pub enum Action {
     Grant(GrantCredits),
+    GrantPlan(GrantPlan),
     Spend(SpendCredits),
     Refund(RefundSpend),
     Revoke(RevokeGrant),
@@ -41,6 +42,19 @@ pub struct GrantCredits {
     pub effective_at: Option<DateTime<Utc>>,
     /// None: never.
     pub expires_at: Option<DateTime<Utc>>,
+    pub priority: i32,
+    pub applies_to: Option<Vec<String>>,
+    /// What was paid for it, outside Scrip.
+    pub paid: Option<Money>,
+    pub reason: Option<String>,
+}
+
+/// One cycle's allowance of a plan of the program in force, from `effective_at` to the end of the cycle.
+#[derive(Debug, Clone)]
+pub struct GrantPlan {
+    pub plan: String,
+    /// None: now.
+    pub effective_at: Option<DateTime<Utc>>,
     pub priority: i32,
     pub applies_to: Option<Vec<String>>,
     /// What was paid for it, outside Scrip.

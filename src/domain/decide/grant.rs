@@ -1,9 +1,10 @@
 //! Granting credits.
 
-use super::{Context, Draft, GrantCredits};
+use super::{Context, Draft, GrantCredits, GrantPlan};
 use crate::domain::{
+    cycle::cycle_start,
     entry::{Entry, LedgerAccount},
-    grant::Grant,
+    grant::{Class, Grant, Origin},
     ids::{GrantId, TransactionId},
     rejection::Rejection,
     transaction::Kind,
@@ -39,6 +40,28 @@ pub(super) fn decide(grant: &GrantCredits, context: &mut Context<'_>) -> Result<
     let mut draft = issue(transaction_id, Kind::Grant, new);
     draft.reason.clone_from(&grant.reason);
     Ok(draft)
+}
+
+/// The plan is looked up here, not where the request is read: a request that is repeated after the plan is gone gets the
+/// first answer, and the version noted on the grant is the one its terms are of.
+pub(super) fn decide_plan(grant: &GrantPlan, context: &mut Context<'_>) -> Result<Draft, Rejection> {
+    let unknown = || Rejection::UnknownPlan {
+        plan: grant.plan.clone(),
+    };
+    let terms = context.program.plans.get(&grant.plan).ok_or_else(unknown)?;
+    let effective_at = grant.effective_at.unwrap_or(context.now);
+    let credits = GrantCredits {
+        class: Class::Plan,
+        origin: Origin::Allocation,
+        amount: terms.allowance,
+        effective_at: Some(effective_at),
+        expires_at: cycle_start(effective_at, terms.interval, 1),
+        priority: grant.priority,
+        applies_to: grant.applies_to.clone(),
+        paid: grant.paid.clone(),
+        reason: grant.reason.clone(),
+    };
+    decide(&credits, context)
 }
 
 /// Credits come in as a new grant.

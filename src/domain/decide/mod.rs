@@ -18,7 +18,7 @@ mod tests;
 
 use chrono::{DateTime, Utc};
 
-pub use command::{Action, Command, CreditTopUp, GrantCredits, RefundSpend, RevokeGrant, SpendCredits};
+pub use command::{Action, Command, CreditTopUp, GrantCredits, GrantPlan, RefundSpend, RevokeGrant, SpendCredits};
 pub use expire::sweep;
 pub use state::{AccountState, SpendRecord};
 
@@ -45,6 +45,7 @@ pub struct Context<'a> {
 pub fn decide(state: &AccountState, command: &Command, context: &mut Context<'_>) -> Result<Transaction, Rejection> {
     let draft = match &command.action {
         Action::Grant(grant) => grant::decide(grant, context)?,
+        Action::GrantPlan(plan) => grant::decide_plan(plan, context)?,
         Action::Spend(spend) => spend::decide(state, spend, context)?,
         Action::Refund(refund) => refund::decide(state, refund, context)?,
         Action::Revoke(revoke) => revoke::decide(state, revoke, context)?,

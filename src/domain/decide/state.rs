@@ -71,7 +71,7 @@ impl AccountState {
     }
 
     fn count_usage(&mut self, transaction: &Transaction) {
-        self.usage = self.usage.at(&self.grants, transaction.created_at);
+        self.usage = self.usage.brought_up(&self.grants, transaction.created_at);
         match transaction.kind {
             Kind::Spend => self.usage.used += transaction.amount,
             Kind::Refund => {

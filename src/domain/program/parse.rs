@@ -28,24 +28,18 @@ pub struct Problem {
 pub fn parse(document: &str, format: Format) -> Result<Program, Vec<Problem>> {
     let program: Program = match format {
         Format::Json => {
+            if !document.trim_start().starts_with('{') {
+                return Err(at_top("a program is a JSON object"));
+            }
             let mut reader = serde_json::Deserializer::from_str(document);
-            let program = located(serde_path_to_error::deserialize(&mut reader))?;
-            reader.end().map_err(|e| {
-                vec![Problem {
-                    path: ".".to_owned(),
-                    problem: e.to_string(),
-                }]
-            })?;
+            let program = located(serde_path_to_error::deserialize(&mut reader), |e| e.to_string())?;
+            reader.end().map_err(|e| at_top(&e.to_string()))?;
             program
         }
         Format::Toml => {
-            let reader = toml::Deserializer::parse(document).map_err(|e| {
-                vec![Problem {
-                    path: ".".to_owned(),
-                    problem: e.message().to_owned(),
-                }]
-            })?;
-            located(serde_path_to_error::deserialize(reader))?
+            let reader = toml::Deserializer::parse(document).map_err(|e| at_top(e.message()))?;
+            // The whole text of TOML's errors is a drawing of the place.
+            located(serde_path_to_error::deserialize(reader), |e| e.message().to_owned())?
         }
     };
     let problems = check(&program);
@@ -56,15 +50,23 @@ pub fn parse(document: &str, format: Format) -> Result<Program, Vec<Problem>> {
     }
 }
 
-fn located<T, E: std::fmt::Display>(result: Result<T, serde_path_to_error::Error<E>>) -> Result<T, Vec<Problem>> {
+fn at_top(problem: &str) -> Vec<Problem> {
+    vec![Problem {
+        path: ".".to_owned(),
+        problem: problem.to_owned(),
+    }]
+}
+
+fn located<T, E>(
+    result: Result<T, serde_path_to_error::Error<E>>,
+    say: impl FnOnce(&E) -> String,
+) -> Result<T, Vec<Problem>> {
     result.map_err(|error| {
         let path = error.path().to_string();
-        // TOML's errors go on with a drawing of the place; the first line says it.
-        let problem = error.into_inner().to_string();
-        vec![Problem {
-            path,
-            problem: problem.lines().next().unwrap_or_default().to_owned(),
-        }]
+        let problem = say(error.inner());
+        // serde_json ends with the line and column; the path says it better.
+        let problem = problem.split(" at line ").next().unwrap_or(&problem).to_owned();
+        vec![Problem { path, problem }]
     })
 }
 

@@ -16,6 +16,7 @@ use crate::{
         auth::{Backend, Reader},
         body::{Body, Path, Query},
         error::{Problem, ProblemBody},
+        fields,
         idempotency::{RequestKey, once},
         pagination::{List, Page, one_more},
         state::AppState,
@@ -34,7 +35,7 @@ pub struct NewAccount {
     /// `cus_...`: purchases are made as this customer of the tenant's Stripe account.
     stripe_customer: Option<Text<255>>,
     /// Whatever the tenant wants to find again.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "fields::metadata")]
     #[schema(value_type = Object)]
     metadata: Metadata,
 }

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{account, submit};
@@ -14,18 +14,17 @@ use crate::{
     domain::{
         account::ExternalId,
         credits::Amount,
-        cycle::cycle_start,
-        decide::{Action, GrantCredits, RevokeGrant},
+        decide::{Action, GrantCredits, GrantPlan, RevokeGrant},
         grant::{Class, Grant, Origin, PRIORITY_RANGE},
         ids::{GrantId, TopUpId, TransactionId},
         money::Money,
-        program::Program,
         text::{Name, Reason},
     },
     http::{
         auth::{Backend, Reader},
         body::{Body, Path, Query},
         error::{Problem, ProblemBody},
+        fields::{self, YEAR_MAX},
         idempotency::{RequestKey, replayed},
         pagination::{List, Page, one_more},
         state::AppState,
@@ -46,8 +45,10 @@ pub struct NewGrant {
     origin: Option<Origin>,
     amount: Option<Amount>,
     /// Default: now.
+    #[serde(default, deserialize_with = "fields::time")]
     effective_at: Option<DateTime<Utc>>,
     /// Default: never.
+    #[serde(default, deserialize_with = "fields::time")]
     expires_at: Option<DateTime<Utc>>,
     /// -1000 to 1000, lower is spent first. Default: 0.
     #[serde(default)]
@@ -121,16 +122,15 @@ pub async fn create(
     body: Body<NewGrant>,
 ) -> Result<Response, Problem> {
     let idempotency = key.required(&body.bytes)?;
-    let in_force = state.ledger.programs.in_force(principal.tenant).await?;
-    let credits = credits_of(body.value, &in_force.program, state.now())?;
-    let receipt = submit(&state, &principal, id.clone(), idempotency, Action::Grant(credits)).await?;
+    let action = action_of(body.value)?;
+    let receipt = submit(&state, &principal, id.clone(), idempotency, action).await?;
     let grants = receipt.transaction.new_grants.iter().cloned();
     let view: Option<GrantView> = grants.map(|grant| GrantView::new(&id, grant)).next();
     let response = (StatusCode::CREATED, Json(view)).into_response();
     Ok(if receipt.replayed { replayed(response) } else { response })
 }
 
-fn credits_of(new: NewGrant, program: &Program, now: DateTime<Utc>) -> Result<GrantCredits, Problem> {
+fn action_of(new: NewGrant) -> Result<Action, Problem> {
     if !PRIORITY_RANGE.contains(&new.priority) {
         let detail = format!("priority: {} is out of range: give -1000 to 1000.", new.priority);
         return Err(Problem::unprocessable("invalid_priority", detail).with("field", "priority"));
@@ -145,41 +145,37 @@ fn credits_of(new: NewGrant, program: &Program, now: DateTime<Utc>) -> Result<Gr
         let detail = format!("applies_to: give 1 to {APPLIES_TO_LEN_MAX} operations, or leave it out for all.");
         return Err(Problem::unprocessable("invalid_applies_to", detail).with("field", "applies_to"));
     }
-    let common = GrantCredits {
-        class: Class::Plan,
-        origin: Origin::Allocation,
-        amount: new.amount.unwrap_or(Amount::ONE),
-        effective_at: new.effective_at,
-        expires_at: new.expires_at,
-        priority: new.priority,
-        applies_to,
-        paid: new.paid,
-        reason: new.reason.map(String::from),
-    };
+    let reason = new.reason.map(String::from);
     let Some(plan) = new.plan else {
-        return Ok(GrantCredits {
+        return Ok(Action::Grant(GrantCredits {
             class: new.class.ok_or_else(|| missing("class", "missing_field"))?,
             origin: new.origin.ok_or_else(|| missing("origin", "missing_field"))?,
             amount: new.amount.ok_or_else(|| missing("amount", "invalid_amount"))?,
-            ..common
-        });
+            effective_at: new.effective_at,
+            expires_at: new.expires_at,
+            priority: new.priority,
+            applies_to,
+            paid: new.paid,
+            reason,
+        }));
     };
     if new.class.is_some() || new.origin.is_some() || new.amount.is_some() || new.expires_at.is_some() {
         let detail =
             "plan: class, origin, amount and expires_at come from the plan; leave them out, or leave out the plan.";
         return Err(Problem::unprocessable("invalid_plan", detail).with("field", "plan"));
     }
-    let terms = program.plans.get(plan.as_str()).ok_or_else(|| {
-        let detail = format!("plan: the program has no plan {}.", plan.as_str());
-        Problem::unprocessable("unknown_plan", detail).with("plan", plan.as_str())
-    })?;
-    let anchor = new.effective_at.unwrap_or(now);
-    Ok(GrantCredits {
-        amount: terms.allowance,
-        effective_at: Some(anchor),
-        expires_at: cycle_start(anchor, terms.interval, 1),
-        ..common
-    })
+    if new.effective_at.is_some_and(|at| at.year() >= YEAR_MAX) {
+        let detail = format!("effective_at: the plan's cycle would end after the year {YEAR_MAX}.");
+        return Err(Problem::unprocessable("invalid_effective_at", detail).with("field", "effective_at"));
+    }
+    Ok(Action::GrantPlan(GrantPlan {
+        plan: plan.into(),
+        effective_at: new.effective_at,
+        priority: new.priority,
+        applies_to,
+        paid: new.paid,
+        reason,
+    }))
 }
 
 fn missing(field: &str, code: &'static str) -> Problem {

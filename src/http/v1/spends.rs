@@ -24,6 +24,7 @@ use crate::{
         auth::{Backend, Reader},
         body::{Body, Path},
         error::{Problem, ProblemBody},
+        fields,
         idempotency::{RequestKey, replayed},
         state::AppState,
     },
@@ -44,6 +45,7 @@ pub struct NewSpend {
     /// Take what there is if there is less. Default: false, all or nothing.
     #[serde(default)]
     partial: bool,
+    #[serde(default, deserialize_with = "fields::metadata")]
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
 }

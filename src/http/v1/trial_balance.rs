@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::entry::LedgerAccount,
-    http::{auth::Auditor, body::Query, error::Problem, state::AppState},
+    http::{auth::Auditor, body::Query, error::Problem, fields, state::AppState},
     storage::trial_balance::{self, Sum},
 };
 
@@ -15,6 +15,7 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub struct At {
     /// Entries that count at this instant. Default: now.
+    #[serde(default, deserialize_with = "fields::time")]
     at: Option<DateTime<Utc>>,
 }
 
