@@ -21,6 +21,10 @@ CREATE TABLE top_ups (
     status text NOT NULL,
     mode text NOT NULL,
     pack text NOT NULL,
+    -- What Stripe is told, so that asking again says the same.
+    title text NOT NULL,
+    stripe_customer text COLLATE "C",
+    email text,
     program_version integer NOT NULL,
     price_amount bigint NOT NULL,
     price_currency text NOT NULL,

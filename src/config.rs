@@ -180,7 +180,7 @@ pub struct Config {
     pub stripe_api_base: String,
 
     /// What is logged: a level (error, warn, info, debug) or a filter by module
-    #[arg(long, env = "RUST_LOG", default_value = "info", global = true)]
+    #[arg(long, env = "RUST_LOG", default_value = "info,sqlx=warn", global = true)]
     pub log: String,
 
     /// How it is logged, on standard error

@@ -31,7 +31,10 @@ impl<K, V> Default for Remembered<K, V> {
 impl<K: Eq + Hash, V> Remembered<K, V> {
     pub fn get(&self, key: &K, now: DateTime<Utc>) -> Option<Arc<V>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).filter(|known| now - known.read_at < FOR).map(|known| Arc::clone(&known.value))
+        known
+            .get(key)
+            .filter(|known| now - known.read_at < FOR)
+            .map(|known| Arc::clone(&known.value))
     }
 
     /// `now`: from before the value was read, so that it is not taken for younger than it is.
@@ -41,7 +44,13 @@ impl<K: Eq + Hash, V> Remembered<K, V> {
         if known.len() >= LEN_MAX {
             known.clear();
         }
-        known.insert(key, Value { read_at: now, value: Arc::clone(&value) });
+        known.insert(
+            key,
+            Value {
+                read_at: now,
+                value: Arc::clone(&value),
+            },
+        );
         value
     }
 
@@ -50,7 +59,10 @@ impl<K: Eq + Hash, V> Remembered<K, V> {
     }
 
     pub fn forget_where(&self, which: impl Fn(&V) -> bool) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|_, known| !which(&known.value));
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, known| !which(&known.value));
     }
 }
 

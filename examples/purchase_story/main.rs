@@ -23,6 +23,7 @@ mod client;
 #[path = "../../tests/support/fake_stripe.rs"]
 mod fake_stripe;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -62,30 +63,36 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<()> {
-    let from = Instant::now();
     let stripe = Arc::new(FakeStripe::start().await);
     let stripe_url = match args.fake_stripe_port {
         Some(port) => relay::open(port, stripe.base_url()).await?,
         None => stripe.base_url().to_owned(),
     };
-    match args.url {
+    let from = match args.url {
         Some(url) => {
+            let from = Instant::now();
             let operator_key = args.operator_key.unwrap_or_default();
             println!("Scrip runs at    {url}");
             println!("The fake Stripe  {stripe_url}");
             let mut teller = Teller::default();
             story::tell(&mut teller, url.trim_end_matches('/'), &operator_key, &stripe).await?;
             teller.say("\nThe service goes on running; `scrip verify` beside it proves the books.");
+            from
         }
-        None => with_own_service(stripe, &stripe_url).await?,
-    }
+        None => {
+            let binary = service::built_binary().await?;
+            let from = Instant::now();
+            with_own_service(binary, stripe, &stripe_url).await?;
+            from
+        }
+    };
     println!("\nAll of it was as told, in {:.1} s.", from.elapsed().as_secs_f32());
     Ok(())
 }
 
 /// Whatever comes of the story, the service is stopped and its directory removed.
-async fn with_own_service(stripe: Arc<FakeStripe>, stripe_url: &str) -> Result<()> {
-    let mut service = Service::start(stripe_url).await?;
+async fn with_own_service(binary: PathBuf, stripe: Arc<FakeStripe>, stripe_url: &str) -> Result<()> {
+    let mut service = Service::start(binary, stripe_url).await?;
     println!("Scrip runs at    {}", service.url);
     println!("  its program    {}", service.binary.display());
     println!("  its data       {} (removed at the end)", service.home.display());

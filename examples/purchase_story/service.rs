@@ -31,8 +31,7 @@ pub struct Service {
 
 impl Service {
     /// Starts it where there is a free port, and waits until it is ready.
-    pub async fn start(stripe_url: &str) -> Result<Self> {
-        let binary = built_binary().await?;
+    pub async fn start(binary: PathBuf, stripe_url: &str) -> Result<Self> {
         let random: String = scrip::random::bytes::<6>().iter().map(|b| format!("{b:02x}")).collect();
         let home = std::env::temp_dir().join(format!("scrip-story-{random}"));
         std::fs::create_dir(&home).map_err(|error| format!("can't make {}: {error}", home.display()))?;
@@ -159,7 +158,7 @@ fn command(binary: &Path, home: &Path, stripe_url: &str) -> Command {
 
 /// The program stands one directory above the examples. Cargo does not build it for an example, so this does, where it is
 /// missing or older than its source.
-async fn built_binary() -> Result<PathBuf> {
+pub async fn built_binary() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let profile_dir = own
         .parent()

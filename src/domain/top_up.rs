@@ -62,6 +62,11 @@ pub struct TopUp {
     pub account_id: AccountId,
     pub status: Status,
     pub pack: String,
+    /// What the buyer reads at the checkout.
+    pub title: String,
+    /// The account's customer at Stripe, and its address, when it was bought.
+    pub stripe_customer: Option<String>,
+    pub email: Option<String>,
     pub program_version: i32,
     pub price: Money,
     pub credits: Amount,

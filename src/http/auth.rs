@@ -97,7 +97,12 @@ impl Keyring {
         let found = api_keys::by_hash(&mut scope, tenant, &key_hash).await?;
         scope.commit().await?;
         Ok(found.map(|found| {
-            let principal = Principal { tenant, key_id: found.id, role: found.role, name: found.name };
+            let principal = Principal {
+                tenant,
+                key_id: found.id,
+                role: found.role,
+                name: found.name,
+            };
             self.known.insert(key_hash, principal, now)
         }))
     }

@@ -25,7 +25,11 @@ pub struct Programs {
 
 impl Programs {
     pub(super) fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock, known: Remembered::default() }
+        Self {
+            db,
+            clock,
+            known: Remembered::default(),
+        }
     }
 
     pub async fn in_force(&self, tenant: TenantId) -> Result<Arc<InForce>, StorageError> {

@@ -142,22 +142,6 @@ pub async fn external_id(
     text.map(|text| parsed("an account's id", text)).transpose()
 }
 
-/// The account's customer at Stripe, if the tenant named one.
-pub async fn stripe_customer(
-    scope: &mut Scope,
-    tenant: TenantId,
-    id: AccountId,
-) -> Result<Option<String>, StorageError> {
-    let row = sqlx::query_scalar!(
-        "SELECT stripe_customer FROM accounts WHERE tenant_id = $1 AND id = $2",
-        tenant.0,
-        id.0
-    )
-    .fetch_optional(scope.connection())
-    .await?;
-    Ok(row.flatten())
-}
-
 /// Accounts after `after` in the order in which they were made, up to `limit`.
 pub async fn list(
     scope: &mut Scope,

@@ -93,14 +93,17 @@ async fn ensure_role(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     {
         return Err(error);
     }
-    let member = sqlx::query_scalar!(
-        r#"SELECT pg_has_role(current_user, $1, 'MEMBER') AS "member!""#,
-        SERVICE_ROLE
-    );
-    if !member.fetch_one(&mut *connection).await? {
+    // Asked by trying: from Postgres 16 on being a member of a role does not say that one may become it.
+    if sqlx::query("SET ROLE scrip_service")
+        .execute(&mut *connection)
+        .await
+        .is_err()
+    {
         sqlx::query("GRANT scrip_service TO CURRENT_USER")
             .execute(&mut *connection)
             .await?;
+    } else {
+        sqlx::query("RESET ROLE").execute(&mut *connection).await?;
     }
     Ok(())
 }

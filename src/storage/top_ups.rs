@@ -19,6 +19,9 @@ struct Row {
     account_id: Uuid,
     status: String,
     pack: String,
+    title: String,
+    stripe_customer: Option<String>,
+    email: Option<String>,
     program_version: i32,
     price_amount: i64,
     price_currency: String,
@@ -48,6 +51,9 @@ impl TryFrom<Row> for TopUp {
             account_id: AccountId(row.account_id),
             status: Status::parse(&row.status).ok_or_else(|| corrupt("a top-up's status", &row.status))?,
             pack: row.pack,
+            title: row.title,
+            stripe_customer: row.stripe_customer,
+            email: row.email,
             program_version: row.program_version,
             price: money(row.price_amount, row.price_currency)?,
             credits: Amount::new(row.credits).ok_or_else(|| corrupt("a top-up's credits", row.credits))?,
@@ -81,8 +87,9 @@ pub async fn insert(
     sqlx::query!(
         "INSERT INTO top_ups (tenant_id, id, account_id, status, mode, pack, program_version, price_amount, price_currency,
              credits, class, expiry, expires_at, livemode, attempt, success_url, cancel_url, idempotency_key, actor_id,
-             created_at, updated_at)
-         VALUES ($1, $2, $3, $4, 'checkout', $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, $14, $15, $16, $17, $18, $18)",
+             created_at, updated_at, title, stripe_customer, email)
+         VALUES ($1, $2, $3, $4, 'checkout', $5, $6, $7, $8, $9, $10, $11, $12, $13, 1, $14, $15, $16, $17, $18, $18, $19,
+             $20, $21)",
         tenant.0,
         top_up.id.0,
         top_up.account_id.0,
@@ -101,6 +108,9 @@ pub async fn insert(
         key,
         actor.map(|id| id.0),
         top_up.created_at,
+        top_up.title,
+        top_up.stripe_customer,
+        top_up.email,
     )
     .execute(scope.connection())
     .await?;
@@ -111,7 +121,7 @@ macro_rules! select {
     ($condition:literal, $($argument:expr),+) => {
         sqlx::query_as!(
             Row,
-            "SELECT id, account_id, status, pack, program_version, price_amount, price_currency, credits, class, expiry,
+            "SELECT id, account_id, status, pack, title, stripe_customer, email, program_version, price_amount, price_currency, credits, class, expiry,
                     expires_at, livemode, attempt, success_url, cancel_url, checkout_session_id, checkout_url, payment_intent_id,
                     created_at, credited_at, grant_id, failure
              FROM top_ups " + $condition,
@@ -178,6 +188,26 @@ pub async fn list(
     .fetch_all(scope.connection())
     .await?;
     rows.into_iter().map(TopUp::try_from).collect()
+}
+
+/// Stripe refused, so the next request may name another buyer: the account as it is now.
+pub async fn name_buyer(
+    scope: &mut Scope,
+    tenant: TenantId,
+    id: TopUpId,
+    stripe_customer: Option<&str>,
+    email: Option<&str>,
+) -> Result<(), StorageError> {
+    sqlx::query!(
+        "UPDATE top_ups SET stripe_customer = $3, email = $4 WHERE tenant_id = $1 AND id = $2 AND status = 'failed'",
+        tenant.0,
+        id.0,
+        stripe_customer,
+        email,
+    )
+    .execute(scope.connection())
+    .await?;
+    Ok(())
 }
 
 /// Stripe made the checkout. An event may have come first and be further along.

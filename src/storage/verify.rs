@@ -24,6 +24,7 @@ pub async fn differences(scope: &mut Scope, tenant: TenantId) -> Result<Vec<Diff
         found.extend(check);
     }
     found.extend(orphans(scope, tenant).await?);
+    found.extend(sides(scope, tenant).await?);
     found.extend(refunds(scope, tenant).await?);
     found.extend(top_ups(scope, tenant).await?);
     Ok(found)
@@ -120,6 +121,35 @@ async fn orphans(scope: &mut Scope, tenant: TenantId) -> Result<Vec<Difference>,
         LEFT JOIN grants g ON g.tenant_id = e.tenant_id AND g.id = e.grant_id AND g.account_id = e.account_id
         WHERE e.tenant_id = $1
           AND (t.id IS NULL OR g.id IS NULL OR least(e.debit, e.credit) IS DISTINCT FROM g.class)
+        ORDER BY e.transaction_id, e.seq
+        "#,
+        tenant.0,
+    )
+    .fetch_all(scope.connection())
+    .await?)
+}
+
+/// An entry's tenant side is the one its transaction's kind moves: what is granted (kinds 1 and 4) comes from issued (10),
+/// what is spent (2) goes to consumed (11) and comes back from there by a refund (3), which may expire (12) at once; what
+/// expires (5) goes to expired, what is revoked (6) to revoked (13).
+async fn sides(scope: &mut Scope, tenant: TenantId) -> Result<Vec<Difference>, StorageError> {
+    Ok(sqlx::query_as!(
+        Difference,
+        r#"
+        SELECT format('entry %s of transaction %s', e.seq, e.transaction_id) AS "subject!",
+            format('it moves ledger account %s to %s in a transaction of kind %s', e.debit, e.credit, t.kind) AS "detail!"
+        FROM entries e
+        JOIN transactions t ON t.tenant_id = e.tenant_id AND t.id = e.transaction_id
+        WHERE e.tenant_id = $1
+          AND NOT CASE t.kind
+              WHEN 1 THEN e.debit = 10
+              WHEN 2 THEN e.credit = 11
+              WHEN 3 THEN e.debit = 11 OR e.credit = 12
+              WHEN 4 THEN e.debit = 10
+              WHEN 5 THEN e.credit = 12
+              WHEN 6 THEN e.credit = 13
+              ELSE false
+          END
         ORDER BY e.transaction_id, e.seq
         "#,
         tenant.0,

@@ -245,8 +245,7 @@ impl Worker {
                 session.top_up_id.is_some() && session.mode == CheckoutMode::Payment,
             ));
         };
-        let customer = customer_of(&mut scope, tenant, &row).await?;
-        let verdict = purchase::of_session(step, session, &row, customer.as_deref());
+        let verdict = purchase::of_session(step, session, &row);
         self.carry_out(
             scope,
             tenant,
@@ -277,8 +276,7 @@ impl Worker {
             scope.commit().await?;
             return Ok(unknown(intent.top_up_id.is_some()));
         };
-        let customer = customer_of(&mut scope, tenant, &row).await?;
-        let verdict = purchase::of_intent(step, intent, &row, customer.as_deref());
+        let verdict = purchase::of_intent(step, intent, &row);
         self.carry_out(scope, tenant, due, row, verdict, None, Some(&intent.id))
             .await
     }
@@ -298,6 +296,11 @@ impl Worker {
         payment_intent_id: Option<&str>,
     ) -> Result<Finding, InboxError> {
         let now = self.clock.now();
+        let verdict = if due.livemode == row.livemode {
+            verdict
+        } else {
+            Verdict::Contradiction("the event's livemode is not the purchase's".to_owned())
+        };
         if !matches!(verdict, Verdict::Contradiction(_) | Verdict::Nothing(_)) {
             let linked = top_ups::link(&mut scope, tenant, row.id, session_id, payment_intent_id, now).await;
             match linked {
@@ -378,8 +381,4 @@ fn unknown(claims_to_be_ours: bool) -> Finding {
     } else {
         Finding::new(State::Ignored, "it is about nothing that Scrip sells")
     }
-}
-
-async fn customer_of(scope: &mut Scope, tenant: TenantId, row: &TopUp) -> Result<Option<String>, StorageError> {
-    accounts::stripe_customer(scope, tenant, row.account_id).await
 }

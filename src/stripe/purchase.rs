@@ -4,7 +4,10 @@
 //! from the books and shown to support.
 
 use super::event::{CheckoutMode, CheckoutSession, CheckoutStep, PaymentIntent, PaymentIntentStep, PaymentStatus};
-use crate::domain::{money::Money, top_up::TopUp};
+use crate::domain::{
+    money::Money,
+    top_up::{Status, TopUp},
+};
 
 /// What is to be done about a top-up.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,12 +27,7 @@ pub(super) enum Verdict {
 }
 
 /// Of a Checkout session's event.
-pub(super) fn of_session(
-    step: CheckoutStep,
-    session: &CheckoutSession,
-    row: &TopUp,
-    customer: Option<&str>,
-) -> Verdict {
+pub(super) fn of_session(step: CheckoutStep, session: &CheckoutSession, row: &TopUp) -> Verdict {
     if session.mode != CheckoutMode::Payment {
         return Verdict::Contradiction("the session is not of mode payment".to_owned());
     }
@@ -42,12 +40,17 @@ pub(super) fn of_session(
         session.currency.as_deref(),
         session.customer.as_deref(),
         row,
-        customer,
     ) {
         return Verdict::Contradiction(how);
     }
     match (step, &session.payment_status) {
         (CheckoutStep::Completed | CheckoutStep::AsyncPaymentSucceeded, PaymentStatus::Paid) => Verdict::Credit,
+        // The payment's failure came first; a checkout that is completed is not opened again.
+        (CheckoutStep::Completed, PaymentStatus::Unpaid)
+            if row.status == Status::Failed && row.checkout_session_id.is_some() =>
+        {
+            Verdict::Nothing("the payment failed already")
+        }
         (CheckoutStep::Completed, PaymentStatus::Unpaid) => Verdict::Processing,
         (CheckoutStep::AsyncPaymentFailed, _) => Verdict::Fail("the payment failed"),
         (CheckoutStep::Expired, _) => Verdict::Expire,
@@ -56,12 +59,7 @@ pub(super) fn of_session(
 }
 
 /// Of a payment intent's event.
-pub(super) fn of_intent(
-    step: PaymentIntentStep,
-    intent: &PaymentIntent,
-    row: &TopUp,
-    customer: Option<&str>,
-) -> Verdict {
+pub(super) fn of_intent(step: PaymentIntentStep, intent: &PaymentIntent, row: &TopUp) -> Verdict {
     if row.payment_intent_id.as_ref().is_some_and(|id| *id != intent.id) {
         return Verdict::Contradiction(format!("the top-up's payment intent is another one than {}", intent.id));
     }
@@ -69,15 +67,13 @@ pub(super) fn of_intent(
         // The buyer can try another card in the same checkout.
         return Verdict::Nothing("a try to pay failed; the checkout stays open");
     }
+    if row.status == Status::Credited && row.payment_intent_id.is_some() {
+        // With a discount less than the price is received; the session's event, which knows the price, has settled it.
+        return Verdict::Nothing("credited before");
+    }
     // Tax, where the tenant's Stripe adds it, comes on top of the price.
     let received = intent.amount_received.or(intent.amount).map(|a| (a, true));
-    match contradiction(
-        received,
-        intent.currency.as_deref(),
-        intent.customer.as_deref(),
-        row,
-        customer,
-    ) {
+    match contradiction(received, intent.currency.as_deref(), intent.customer.as_deref(), row) {
         Some(how) => Verdict::Contradiction(how),
         None => Verdict::Credit,
     }
@@ -89,7 +85,6 @@ fn contradiction(
     currency: Option<&str>,
     paid_by: Option<&str>,
     row: &TopUp,
-    customer: Option<&str>,
 ) -> Option<String> {
     let Money { amount, currency: ours } = &row.price;
     if !currency.is_some_and(|theirs| theirs.eq_ignore_ascii_case(ours.as_str())) {
@@ -105,10 +100,10 @@ fn contradiction(
         Some((paid, _)) => return Some(format!("the amount is {paid}, the price {}", amount.get())),
         None => return Some("the amount is missing".to_owned()),
     }
-    match (paid_by, customer) {
-        (Some(theirs), Some(ours)) if theirs != ours => {
-            Some(format!("the customer is {theirs}, the account's is {ours}"))
-        }
+    match (paid_by, row.stripe_customer.as_deref()) {
+        (Some(theirs), Some(ours)) if theirs != ours => Some(format!(
+            "the customer is {theirs}, the account's was {ours} at the purchase"
+        )),
         _ => None,
     }
 }

@@ -29,6 +29,9 @@ pub async fn transactions(tenant: &Tenant, account: &str) -> Vec<Value> {
     data(&tenant.backend.get(&path).await.expect(200))
 }
 
+/// Of a grant: class, origin, priority, end, what was paid, beginning.
+type Place<'a> = (&'a str, &'a str, i32, Option<&'a str>, &'a Value, &'a str);
+
 #[tokio::test]
 async fn every_key_of_the_spending_order_decides_where_those_before_it_tie() {
     let service = TestService::start().await;
@@ -37,7 +40,7 @@ async fn every_key_of_the_spending_order_decides_where_those_before_it_tie() {
     let (paid, free) = (json!({"amount": 100, "currency": "USD"}), Value::Null);
     // In the order in which they must be spent; each grant's amount is its place. A grant comes before the next one by
     // the key named, although it loses by every key after that.
-    let order: [(&str, &str, i32, Option<&str>, &Value, &str); 12] = [
+    let order: [Place<'_>; 12] = [
         ("plan", "promotion", 1000, None, &paid, "2025-01-01T00:00:00Z"), // class
         ("addon", "promotion", -1000, None, &paid, "2025-01-01T00:00:00Z"), // priority
         (

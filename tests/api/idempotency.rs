@@ -191,9 +191,9 @@ async fn a_replay_shows_what_was_answered_then_whatever_came_since() {
         .expect(200);
     let post = async |path: &str, key: &str, body: &Value| tenant.backend.post_with(path, key, body.clone()).await;
     let (grants, spends) = ("/v1/accounts/acme/grants", "/v1/accounts/acme/spends");
-    // Finer than the database keeps.
+    // A leap second, and finer than the database keeps.
     let granted =
-        json!({"class": "plan", "origin": "bonus", "amount": 100, "effective_at": "2026-01-01T00:00:00.123456789Z"});
+        json!({"class": "plan", "origin": "bonus", "amount": 100, "effective_at": "2016-12-31T23:59:60.123456789Z"});
     let (plan, spent) = (
         json!({"plan": "pro"}),
         json!({"amount": 30, "metadata": {"numbers": [1.0, 1e300, -1e300, 0.1, 1e-7, 1e-300, u64::MAX, i64::MIN]}}),

@@ -302,10 +302,10 @@ async fn of_two_whole_refunds_at_once_one_wins() {
 
     // And of twelve parts of ten, six fit into 65.
     let spend = tenant.spend("acme", json!({"amount": 65})).await.expect(201);
-    let (url, path) = (tenant.backend.clone(), refunds_of(&spend));
+    let path = refunds_of(&spend);
     let mut parts = tokio::task::JoinSet::new();
     for _ in 0..12 {
-        let (backend, path) = (url.clone(), path.clone());
+        let (backend, path) = (tenant.backend.clone(), path.clone());
         parts.spawn(async move { backend.post(&path, json!({"amount": 10, "reason": "x"})).await.status });
     }
     let mut statuses = parts.join_all().await;

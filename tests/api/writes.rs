@@ -23,6 +23,9 @@ impl Write {
     }
 }
 
+/// Who sends it, the method, the operation, the id in its path, the body, and the member that another body differs in.
+type Row<'a> = (&'a Client, &'a str, &'static str, String, Value, (&'a str, Value));
+
 /// Every write of a tenant that takes a key, and the operator's one.
 pub async fn writes(service: &TestService) -> Vec<Write> {
     let tenant = &service.tenant;
@@ -49,7 +52,7 @@ pub async fn writes(service: &TestService) -> Vec<Write> {
         body
     };
     let slug = format!("w-{}", fresh_key());
-    let all: [(&Client, &str, &str, String, Value, (&str, Value)); 11] = [
+    let all: [Row<'_>; 11] = [
         (
             &service.operator,
             "POST",

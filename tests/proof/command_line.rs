@@ -191,7 +191,8 @@ async fn mistakes_are_named_and_secrets_are_not() {
         .map(|address| (taken, address.to_string()))
         .expect("an address");
     let url = |text: &str| ("DATABASE_URL", text.to_owned());
-    let cases: Vec<(Vec<(&str, String)>, i32, &[&str])> = vec![
+    type Case<'a> = (Vec<(&'a str, String)>, i32, &'a [&'a str]);
+    let cases: Vec<Case<'_>> = vec![
         (
             with(&[url(SECRET)]),
             1,

@@ -181,9 +181,11 @@ async fn two_tenants_with_the_same_ids_and_keys_keep_their_own_books() {
     }
     for (tenant, account, done) in accounts {
         let books = books(&tenant.backend, account).await;
-        let done = done.lock().expect("no panic");
-        assert_exactly(&books, &done.acknowledged);
-        assert!(done.spends.len() > 10, "{}", done.spends.len());
+        {
+            let done = done.lock().expect("no panic");
+            assert_exactly(&books, &done.acknowledged);
+            assert!(done.spends.len() > 10, "{}", done.spends.len());
+        }
         assert_eq!(tenant.balance(account).await["available"], crate::sum(&books));
     }
     service.assert_books_agree(&service.tenant).await;

@@ -267,7 +267,8 @@ async fn sigterm_under_load_ends_in_order_and_loses_no_answer() {
 async fn a_second_instance_on_the_same_data_is_refused() {
     let dir = DataDir::new();
     let mut process = Process::start(dir.process()).await;
-    let (code, text) = process::run(&dir.process(), &["serve"]).await;
+    let ran = tokio::time::timeout(PATIENCE, process::run(&dir.process(), &["serve"])).await;
+    let (code, text) = ran.expect("it is refused, and does not serve");
     let pid = process.child.id().expect("it runs");
     assert_eq!(code, 1, "{text}");
     for words in [

@@ -106,9 +106,9 @@ async fn fill(owner: &mut PgConnection) {
         ("stripe_settings", "VALUES (:id, 'e', 'x', 'x', false, now())"),
         (
             "top_ups",
-            "(tenant_id, id, account_id, status, mode, pack, program_version, price_amount, price_currency, credits, class, expiry,
+            "(tenant_id, id, account_id, status, mode, pack, title, program_version, price_amount, price_currency, credits, class, expiry,
               livemode, attempt, success_url, cancel_url, created_at, updated_at)
-             VALUES (:id, :id, :id, 'open', 'checkout', 'p', 1, 1, 'USD', 1, 3, '{}', false, 1, 'x', 'x', now(), now())",
+             VALUES (:id, :id, :id, 'open', 'checkout', 'p', 'P', 1, 1, 'USD', 1, 3, '{}', false, 1, 'x', 'x', now(), now())",
         ),
         (
             "stripe_events",

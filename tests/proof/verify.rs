@@ -56,6 +56,11 @@ const TAMPERINGS: &[Tampering] = &[
         ],
     },
     Tampering {
+        name: "an entry turned to another ledger account",
+        sql: "UPDATE entries SET credit = 12 WHERE tenant_id = :tenant AND transaction_id = :spend",
+        lines: &["entry 1 of transaction :spend: it moves ledger account 3 to 12 in a transaction of kind 2"],
+    },
+    Tampering {
         name: "a changed entry",
         sql: "UPDATE entries SET amount = 299 WHERE tenant_id = :tenant AND transaction_id = :spend",
         lines: &[
@@ -110,9 +115,9 @@ const TAMPERINGS: &[Tampering] = &[
     },
     Tampering {
         name: "a top-up credited without a grant",
-        sql: "INSERT INTO top_ups (tenant_id, id, account_id, status, mode, pack, program_version, price_amount, price_currency,
+        sql: "INSERT INTO top_ups (tenant_id, id, account_id, status, mode, pack, title, program_version, price_amount, price_currency,
                   credits, class, expiry, livemode, attempt, success_url, cancel_url, created_at, updated_at, credited_at, grant_id)
-              SELECT tenant_id, tenant_id, account_id, 'credited', 'checkout', 'small', 1, 500, 'USD',
+              SELECT tenant_id, tenant_id, account_id, 'credited', 'checkout', 'small', 'Small', 1, 500, 'USD',
                   50, 3, '{}', false, 1, 'https://a', 'https://b', now(), now(), now(), tenant_id
               FROM grants WHERE tenant_id = :tenant",
         lines: &["top-up :tenant: credited with 50, but no grant stands for it"],
@@ -124,9 +129,9 @@ const TAMPERINGS: &[Tampering] = &[
     },
     Tampering {
         name: "a top-up with another number of credits than its grant",
-        sql: "INSERT INTO top_ups (tenant_id, id, account_id, status, mode, pack, program_version, price_amount, price_currency,
+        sql: "INSERT INTO top_ups (tenant_id, id, account_id, status, mode, pack, title, program_version, price_amount, price_currency,
                   credits, class, expiry, livemode, attempt, success_url, cancel_url, created_at, updated_at, credited_at, grant_id)
-              SELECT tenant_id, tenant_id, account_id, 'credited', 'checkout', 'small', 1, 500, 'USD',
+              SELECT tenant_id, tenant_id, account_id, 'credited', 'checkout', 'small', 'Small', 1, 500, 'USD',
                   50, 3, '{}', false, 1, 'https://a', 'https://b', now(), now(), now(), id
               FROM grants WHERE tenant_id = :tenant;
               UPDATE grants SET top_up_id = tenant_id, origin = 3 WHERE tenant_id = :tenant",

@@ -170,6 +170,11 @@ impl Books {
             assert_eq!(grant.remaining, sums[&grant.id], "a grant is the sum of its entries");
             assert!((0..=grant.amount).contains(&grant.remaining), "{grant:?}");
         }
+        if last.kind == Kind::Refund {
+            let ended = |g: &&Grant| g.expires_at.is_some_and(|end| end <= self.now);
+            let kept = self.grants.iter().filter(ended).find(|g| g.remaining > 0);
+            assert!(kept.is_none(), "what is restored expires at once: {kept:?}");
+        }
         let held: i64 = self.grants.iter().map(|g| g.remaining).sum();
         assert_eq!(self.credits, held, "an account is the sum of its grants");
         assert_eq!(last.available_after, self.balance().iter().sum::<i64>());

@@ -12,7 +12,7 @@ pub struct Room {
     crates: &'static [&'static str],
 }
 
-/// http, stripe, jobs -> ledger -> storage -> domain.
+/// commands -> http -> stripe -> ledger -> storage -> domain.
 pub const ROOMS: &[Room] = &[
     Room {
         name: "domain",
@@ -21,7 +21,7 @@ pub const ROOMS: &[Room] = &[
             "ledger",
             "http",
             "stripe",
-            "jobs",
+            "commands",
             "embedded_postgres",
             "config",
         ],
@@ -37,22 +37,22 @@ pub const ROOMS: &[Room] = &[
     },
     Room {
         name: "storage",
-        modules: &["ledger", "http", "stripe", "jobs"],
+        modules: &["ledger", "http", "stripe", "commands"],
         crates: &["axum"],
     },
     Room {
         name: "ledger",
-        modules: &["http", "stripe", "jobs"],
+        modules: &["http", "stripe", "commands"],
         crates: &["axum"],
     },
     Room {
         name: "stripe",
-        modules: &["http"],
+        modules: &["http", "commands"],
         crates: &[],
     },
     Room {
-        name: "jobs",
-        modules: &["http"],
+        name: "http",
+        modules: &["commands"],
         crates: &[],
     },
 ];
@@ -67,7 +67,7 @@ pub fn imports(sources: &[Source]) -> Vec<String> {
                 let module = first == "crate" && room.modules.contains(&second);
                 let foreign = room.crates.contains(&first) && path.len() > 1;
                 if module || foreign {
-                    let reason = "imports go http, stripe, jobs -> ledger -> storage -> domain";
+                    let reason = "imports go commands -> http -> stripe -> ledger -> storage -> domain";
                     findings.push(source.finding(line, format!("{} uses {}: {reason}", room.name, path.join("::"))));
                 }
             }

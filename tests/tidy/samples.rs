@@ -38,11 +38,13 @@ fn imports_find_every_spelling() {
     assert_eq!(imports(&at("src/domain/mod.rs", "use super::http;")).len(), 1);
     assert_eq!(imports(&at("src/storage/x.rs", "use crate::ledger::lane;")).len(), 1);
     assert_eq!(
-        imports(&at("src/ledger.rs", "\nuse crate::jobs;")),
-        ["src/ledger.rs:2: ledger uses crate::jobs: imports go http, stripe, jobs -> ledger -> storage -> domain"]
+        imports(&at("src/ledger.rs", "\nuse crate::commands;")),
+        [
+            "src/ledger.rs:2: ledger uses crate::commands: imports go commands -> http -> stripe -> ledger -> storage -> domain"
+        ]
     );
     assert_eq!(imports(&at("src/stripe/x.rs", "use crate::http::State;")).len(), 1);
-    assert_eq!(imports(&at("src/jobs/x.rs", "use crate::http::State;")).len(), 1);
+    assert_eq!(imports(&at("src/http/x.rs", "use crate::commands::Store;")).len(), 1);
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn imports_let_the_right_ones_pass() {
         .is_empty()
     );
     assert!(
-        imports(&at("src/ledger/x.rs", "use super::jobs;")).is_empty(),
+        imports(&at("src/ledger/x.rs", "use super::commands;")).is_empty(),
         "a module of its own"
     );
 }

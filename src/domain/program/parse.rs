@@ -62,7 +62,11 @@ fn located<T, E>(
     say: impl FnOnce(&E) -> String,
 ) -> Result<T, Vec<Problem>> {
     result.map_err(|error| {
-        let path = error.path().to_string();
+        let path = match error.path().to_string() {
+            // It broke off before a field had a name, or the name is empty.
+            unknown if unknown.is_empty() || unknown == "?" => ".".to_owned(),
+            path => path,
+        };
         let problem = say(error.inner());
         // serde_json ends with the line and column; the path says it better.
         let problem = problem.split(" at line ").next().unwrap_or(&problem).to_owned();

@@ -29,8 +29,10 @@ pub struct NewSettings {
     /// `sk_test_...`, `sk_live_...`, or a restricted key `rk_...` that may write Checkout sessions.
     #[schema(value_type = String)]
     secret_key: SecretString,
-    /// The signing secret of the webhook endpoint, `whsec_...`; two while one replaces the other.
-    #[schema(value_type = Vec<String>, min_items = 1, max_items = 2)]
+    /// The signing secret of the webhook endpoint, `whsec_...`; two while one replaces the other. None at first: Stripe
+    /// shows the secret once it has been given the URL that this answers. Until then every event is refused.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 2)]
     webhook_secrets: Vec<SecretString>,
     /// Whether real money moves. Events of the other mode are kept, but not posted.
     livemode: bool,
@@ -103,10 +105,10 @@ fn check(new: &NewSettings) -> Result<(), Problem> {
         )
         .with("field", "secret_key"));
     }
-    if !(1..=2).contains(&new.webhook_secrets.len()) || !new.webhook_secrets.iter().all(|s| sound(s, &["whsec_"])) {
+    if new.webhook_secrets.len() > 2 || !new.webhook_secrets.iter().all(|s| sound(s, &["whsec_"])) {
         return Err(Problem::unprocessable(
             "invalid_webhook_secrets",
-            "webhook_secrets: give one or two signing secrets (whsec_...).",
+            "webhook_secrets: give up to two signing secrets (whsec_...).",
         )
         .with("field", "webhook_secrets"));
     }

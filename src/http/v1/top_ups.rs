@@ -1,5 +1,7 @@
 //! Top-ups: purchases of credits through Stripe Checkout.
 
+mod checkout;
+
 use axum::{
     Json,
     extract::State,
@@ -33,12 +35,8 @@ use crate::{
     ledger::InForce,
     storage::{
         Scope,
-        accounts::{self, Account},
+        accounts::{self, Account, Profile},
         grants, stripe_settings, top_ups,
-    },
-    stripe::{
-        gateway::{CheckoutRequest, CheckoutSession, GatewayError},
-        settings::open_secret_key,
     },
 };
 
@@ -124,11 +122,11 @@ pub async fn create(
     let idempotency = key.optional(&body.bytes);
     check_url("success_url", &body.value.success_url)?;
     check_url("cancel_url", &body.value.cancel_url)?;
-    let (account, top_up) = match write_down(&state, &principal, &id, &body.value, idempotency.as_ref()).await? {
-        Written::Row(account, top_up) => (account, *top_up),
+    let top_up = match write_down(&state, &principal, &id, &body.value, idempotency.as_ref()).await? {
+        Written::Row(top_up) => *top_up,
         Written::Answered(response) => return Ok(response),
     };
-    let session = ask_stripe(&state, principal.tenant, &account, &top_up).await?;
+    let session = checkout::ask_stripe(&state, principal.tenant, &top_up).await?;
     let tenant = principal.tenant;
     let mut scope = state.db.tenant(tenant).await?;
     top_ups::mark_open(
@@ -175,7 +173,7 @@ fn check_url(field: &'static str, url: &Link) -> Result<(), Problem> {
 
 enum Written {
     /// Our own row, new or begun by the same request before: Stripe is to be asked.
-    Row(Account, Box<TopUp>),
+    Row(Box<TopUp>),
     /// The key has its answer.
     Answered(Response),
 }
@@ -198,9 +196,23 @@ async fn write_down(
             Turn::Done(response) => return Ok(Written::Answered(response)),
             Turn::Begun => {
                 let begun = top_ups::by_idempotency_key(&mut scope, tenant, &idempotency.key).await?;
-                let top_up = begun.ok_or_else(|| idempotency::reused(&idempotency.key))?;
+                let mut top_up = begun.ok_or_else(|| idempotency::reused(&idempotency.key))?;
+                if top_up.status == Status::Failed {
+                    let Profile {
+                        stripe_customer, email, ..
+                    } = account.profile;
+                    top_ups::name_buyer(
+                        &mut scope,
+                        tenant,
+                        top_up.id,
+                        stripe_customer.as_deref(),
+                        email.as_deref(),
+                    )
+                    .await?;
+                    (top_up.stripe_customer, top_up.email) = (stripe_customer, email);
+                }
                 scope.commit().await?;
-                return Ok(Written::Row(account, Box::new(top_up)));
+                return Ok(Written::Row(Box::new(top_up)));
             }
         }
     }
@@ -208,7 +220,7 @@ async fn write_down(
     let key = idempotency.map(|i| i.key.as_str());
     top_ups::insert(&mut scope, tenant, &top_up, key, Some(principal.key_id)).await?;
     scope.commit().await?;
-    Ok(Written::Row(account, Box::new(top_up)))
+    Ok(Written::Row(Box::new(top_up)))
 }
 
 /// What is bought, for how much, as the program says now.
@@ -256,6 +268,9 @@ async fn agree(
         account_id: account.id,
         status: Status::Created,
         pack: new.pack.as_str().to_owned(),
+        title: in_force.program.pack_title(pack),
+        stripe_customer: account.profile.stripe_customer.clone(),
+        email: account.profile.email.clone(),
         program_version: version,
         price: pack.price.clone(),
         credits: pack.credits,
@@ -274,73 +289,6 @@ async fn agree(
         grant_id: None,
         failure: None,
     })
-}
-
-async fn ask_stripe(
-    state: &AppState,
-    tenant: TenantId,
-    account: &Account,
-    top_up: &TopUp,
-) -> Result<CheckoutSession, Problem> {
-    let in_force = state.ledger.programs.in_force(tenant).await?;
-    let mut scope = state.db.tenant(tenant).await?;
-    let settings = stripe_settings::get(&mut scope, tenant)
-        .await?
-        .ok_or_else(|| not_found(top_up.id))?;
-    scope.commit().await?;
-    let secret_key = open_secret_key(&state.encryption_key, tenant, &settings)?;
-    let title = match in_force.program.packs.get(&top_up.pack) {
-        Some(pack) => in_force.program.pack_title(pack),
-        None => top_up.pack.clone(),
-    };
-    let request = CheckoutRequest {
-        top_up_id: top_up.id.0,
-        attempt: top_up.attempt,
-        product_name: title,
-        amount: top_up.price.amount.get(),
-        currency: top_up.price.currency.as_str().to_lowercase(),
-        success_url: top_up.success_url.clone(),
-        cancel_url: top_up.cancel_url.clone(),
-        customer: account.profile.stripe_customer.clone(),
-        customer_email: account.profile.email.clone(),
-    };
-    match state.gateway.create_checkout_session(&secret_key, &request).await {
-        Ok(session) => Ok(session),
-        Err(error) => Err(refused(state, tenant, top_up, error).await?),
-    }
-}
-
-/// A refusal of Stripe's is written down and the next request is a new attempt; an unknown outcome leaves the row as it
-/// is, so that the next request asks for the very same session.
-async fn refused(state: &AppState, tenant: TenantId, top_up: &TopUp, error: GatewayError) -> Result<Problem, Problem> {
-    let bad_gateway = |code, detail: String| {
-        Problem::new(StatusCode::BAD_GATEWAY, code, detail).with("top_up_id", top_up.id.to_string())
-    };
-    match error {
-        GatewayError::Refused(refusal) => {
-            let detail = refusal.to_string();
-            let mut scope = state.db.tenant(tenant).await?;
-            top_ups::mark_refused(&mut scope, tenant, top_up.id, &detail, state.now()).await?;
-            scope.commit().await?;
-            Ok(bad_gateway("stripe_refused", format!("{detail}. Nothing was charged."))
-                .with("stripe_code", refusal.code.clone()))
-        }
-        GatewayError::AuthenticationFailed { .. } => {
-            tracing::warn!(tenant.id = %tenant, %error, "stripe.checkout.unauthorised");
-            Ok(bad_gateway(
-                "stripe_authentication_failed",
-                "Stripe does not accept the tenant's secret key: PUT /v1/stripe anew.".to_owned(),
-            ))
-        }
-        GatewayError::NotSent(_) | GatewayError::OutcomeUnknown(_) => {
-            tracing::warn!(tenant.id = %tenant, %error, "stripe.checkout.unknown");
-            Ok(bad_gateway(
-                "stripe_unavailable",
-                "Stripe did not answer. Send it again with the same Idempotency-Key.".to_owned(),
-            )
-            .retry_after_s(5))
-        }
-    }
 }
 
 fn not_found(id: TopUpId) -> Problem {

@@ -72,7 +72,7 @@ async fn a_session_that_contradicts_the_row_credits_nothing() {
         (vec![("/currency", Value::Null)], "the currency is missing"),
         (
             vec![("/customer", json!("cus_theirs"))],
-            "the customer is cus_theirs, the account's is cus_ours",
+            "the customer is cus_theirs, the account's was cus_ours at the purchase",
         ),
         (vec![("/livemode", json!(true))], "livemode"),
         (vec![("/mode", json!("setup"))], "not of mode payment"),

@@ -15,7 +15,7 @@ async fn what_was_agreed_is_credited_though_the_program_changed_meanwhile() {
     let shop = Shop::open().await;
     let (top_up, session) = shop.buy("small").await;
     let mut changed = program();
-    changed["packs"] = json!({"small": {"price": {"amount": 1, "currency": "EUR"}, "credits": 1, "class": "plan",
+    changed["packs"] = json!({"small": {"price": {"amount": 60, "currency": "EUR"}, "credits": 1, "class": "plan",
         "expiry": {"days": 1}}});
     let put = shop.tenant().admin.put("/v1/program", changed).await.expect(200);
     assert_eq!(put["version"], 2);

@@ -44,16 +44,11 @@ async fn secrets_stand_nowhere_in_the_database_and_in_no_answer() {
         ("secret_key", json!(format!("pk {secret_key}"))),
         ("webhook_secrets", json!([webhook_secret, "x", "y"])),
         ("webhook_secrets", json!(webhook_secret)),
-        ("livemode", json!(secret_key)),
-        (secret_key.as_str(), json!(1)),
     ] {
         let mut wrong = settings.clone();
         wrong[field] = value;
-        let refused = tenant.admin.put("/v1/stripe", wrong).await;
-        assert_eq!(refused.status, 422, "{}", refused.text);
-        if field != secret_key && field != "livemode" {
-            answers.push(refused);
-        }
+        answers.push(tenant.admin.put("/v1/stripe", wrong).await);
+        assert_eq!(answers.last().map(|answer| answer.status), Some(422));
     }
     for answer in &answers {
         for secret in [&shop.secret_key, &shop.webhook_secret] {
