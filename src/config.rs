@@ -175,6 +175,10 @@ pub struct Config {
     #[arg(long, env = "SCRIP_RATE_LIMIT", global = true)]
     pub rate_limit: Option<NonZeroU32>,
 
+    /// Lanes that carry out commands, 1 to 64. More overlap the waits for a busy or distant database, in smaller batches
+    #[arg(long, env = "SCRIP_LANES", default_value = "2", value_parser = clap::value_parser!(u8).range(1..=64), global = true)]
+    pub lanes: u8,
+
     /// Stripe's API
     #[arg(long, env = "STRIPE_API_BASE", value_parser = link, default_value = STRIPE_API_BASE, global = true)]
     pub stripe_api_base: String,

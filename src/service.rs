@@ -17,8 +17,6 @@ use crate::{
     stripe::{gateway::StripeGateway, inbox::Inbox},
 };
 
-/// Lanes of the ledger. Two keep Postgres busy while one decides; more would only make the batches smaller.
-const LANES: usize = 2;
 /// Connections for reading and for writes that move no credits.
 const CONNECTIONS: u32 = 16;
 
@@ -29,6 +27,8 @@ pub struct Parts {
     pub operator_key: SecretString,
     pub encryption_key: EncryptionKey,
     pub public_url: String,
+    /// Lanes of the ledger.
+    pub lanes: u8,
     /// Requests a second of one API key; none: no limit.
     pub rate_limit: Option<NonZeroU32>,
     pub clock: Arc<dyn Clock>,
@@ -51,6 +51,7 @@ impl Service {
             operator_key,
             encryption_key,
             public_url,
+            lanes,
             rate_limit,
             clock,
             gateway,
@@ -58,8 +59,8 @@ impl Service {
         } = parts;
         let db = Db::new(database.clone(), CONNECTIONS);
         // A connection a lane, so that no batch waits for a reader.
-        let lanes_db = Db::for_lanes(database, LANES as u32);
-        let ledger = Arc::new(Ledger::start(LANES, &lanes_db, &clock));
+        let lanes_db = Db::for_lanes(database, lanes.into());
+        let ledger = Arc::new(Ledger::start(lanes.into(), &lanes_db, &clock));
         let (stop_inbox, inbox_stop) = watch::channel(false);
         let (inbox, inbox_worker) = Inbox::start(db.clone(), Arc::clone(&clock), Arc::clone(&ledger), inbox_stop);
         let state = AppState::from(Shared {

@@ -52,6 +52,7 @@ async fn serve(
         operator_key: keys.operator.clone(),
         encryption_key: keys.encryption,
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
+        lanes: config.lanes,
         rate_limit: config.rate_limit,
         clock: Arc::new(SystemClock),
         gateway: Arc::new(AsyncStripeGateway::new(&config.stripe_api_base)),

@@ -99,9 +99,11 @@ pub async fn put(
     let created = account.id == id;
     if created {
         sqlx::query!(
-            "INSERT INTO account_heads (tenant_id, account_id, version, credits, used) VALUES ($1, $2, 0, 0, 0)",
+            "INSERT INTO account_heads (tenant_id, account_id, external_id, version, credits, used)
+             VALUES ($1, $2, $3, 0, 0, 0)",
             tenant.0,
             id.0,
+            external_id.as_str(),
         )
         .execute(scope.connection())
         .await?;

@@ -65,7 +65,8 @@ async fn heads(scope: &mut Scope, tenant: TenantId) -> Result<Vec<Difference>, S
             format('balance %s; its grants sum to %s, its entries to %s',
                    coalesce(h.credits::text, 'missing'), coalesce(g.sum, 0), coalesce(e.sum, 0)) AS "detail!"
         FROM accounts a
-        LEFT JOIN account_heads h ON h.tenant_id = a.tenant_id AND h.account_id = a.id
+        LEFT JOIN account_heads h
+            ON h.tenant_id = a.tenant_id AND h.account_id = a.id AND h.external_id = a.external_id
         LEFT JOIN (SELECT account_id, sum(remaining) AS sum FROM grants WHERE tenant_id = $1 GROUP BY account_id) g
             ON g.account_id = a.id
         LEFT JOIN (

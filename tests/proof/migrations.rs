@@ -90,7 +90,7 @@ async fn fill(owner: &mut PgConnection) {
         ("programs", "VALUES (:id, 1, '{}', now(), NULL)"),
         ("idempotent_requests", "VALUES (:id, 'k', substr(sha256('x'), 1, 16), 200, 'x', now())"),
         ("accounts", "VALUES (:id, :id, 'alice', NULL, NULL, NULL, '{}', now(), now())"),
-        ("account_heads", "VALUES (:id, :id, 1, 10, 0, NULL, NULL)"),
+        ("account_heads", "VALUES (:id, :id, 'acme', 1, 10, 0, NULL, NULL)"),
         (
             "grants",
             "(tenant_id, id, account_id, transaction_id, amount, remaining, effective_at, priority, class, origin)

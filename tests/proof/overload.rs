@@ -42,6 +42,7 @@ async fn a_full_queue_says_so_and_loses_nobody_who_waits() {
         operator_key: OPERATOR_KEY.into(),
         encryption_key: EncryptionKey::generate().expect("random bytes"),
         public_url: service.url.clone(),
+        lanes: 2,
         rate_limit: None,
         clock: Arc::new(SystemClock),
         gateway: Arc::new(AsyncStripeGateway::new("http://127.0.0.1:1")),

@@ -70,6 +70,7 @@ impl TestService {
             operator_key: OPERATOR_KEY.into(),
             encryption_key: EncryptionKey::generate().expect("random bytes"),
             public_url: url.clone(),
+            lanes: 2,
             rate_limit,
             clock,
             gateway: Arc::new(AsyncStripeGateway::with_settings(stripe.base_url(), settings)),

@@ -57,10 +57,9 @@ async fn load_once(
     let rows = sqlx::query!(
         r#"
         WITH locked AS MATERIALIZED (
-            SELECT h.tenant_id, h.account_id, a.external_id, h.version, h.credits, h.used, h.cycle_starts_at, h.cycle_ends_at
+            SELECT h.tenant_id, h.account_id, h.external_id, h.version, h.credits, h.used, h.cycle_starts_at, h.cycle_ends_at
             FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, external_id)
-            JOIN accounts a ON a.tenant_id = wanted.tenant_id AND a.external_id = wanted.external_id
-            JOIN account_heads h ON h.tenant_id = a.tenant_id AND h.account_id = a.id
+            JOIN account_heads h ON h.tenant_id = wanted.tenant_id AND h.external_id = wanted.external_id
             ORDER BY h.tenant_id, h.account_id
             FOR NO KEY UPDATE OF h
         )
