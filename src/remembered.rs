@@ -31,9 +31,10 @@ impl<K, V> Default for Remembered<K, V> {
 impl<K: Eq + Hash, V> Remembered<K, V> {
     pub fn get(&self, key: &K, now: DateTime<Utc>) -> Option<Arc<V>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        // Neither older than that, nor from a time that is still to come because the clock was set back.
         known
             .get(key)
-            .filter(|known| now - known.read_at < FOR)
+            .filter(|known| (TimeDelta::zero()..FOR).contains(&(now - known.read_at)))
             .map(|known| Arc::clone(&known.value))
     }
 

@@ -57,9 +57,15 @@ impl Service {
             gateway,
             metrics,
         } = parts;
+        // A process that stopped with a lock in its hands must not stop the others for longer than this.
+        let database = database.options([
+            ("lock_timeout", "5s"),
+            ("statement_timeout", "30s"),
+            ("idle_in_transaction_session_timeout", "30s"),
+        ]);
         let db = Db::new(database.clone(), CONNECTIONS);
-        // A connection a lane, so that no batch waits for a reader.
-        let lanes_db = Db::for_lanes(database, lanes.into());
+        // A connection a lane, so that no batch waits for a reader, and two for the programs in force.
+        let lanes_db = Db::for_lanes(database, u32::from(lanes) + 2);
         let ledger = Arc::new(Ledger::start(lanes.into(), &lanes_db, &clock));
         let (stop_inbox, inbox_stop) = watch::channel(false);
         let (inbox, inbox_worker) = Inbox::start(db.clone(), Arc::clone(&clock), Arc::clone(&ledger), inbox_stop);

@@ -63,6 +63,7 @@ impl<I: Ids> Worker<I> {
             posted,
             now,
             batch: Batch::default(),
+            expiries: HashMap::new(),
             touched: HashMap::new(),
         };
         let answers: Vec<Answer> = submissions
@@ -140,6 +141,8 @@ struct Decided {
     posted: HashMap<TenantKey, (AccountId, Arc<Transaction>)>,
     now: DateTime<Utc>,
     batch: Batch,
+    /// What was swept from an account and is not posted yet.
+    expiries: HashMap<AccountKey, Vec<Transaction>>,
     /// The accounts that something is posted to, and the grants that existed before and change.
     touched: HashMap<AccountKey, HashSet<GrantId>>,
 }
@@ -193,8 +196,8 @@ impl Decided {
         })
     }
 
-    /// Decides a command on its account as the batch has left it, and carries it out there. Expired grants are swept
-    /// first; if the command is refused or only tried, the account stays as it was.
+    /// Decides a command on its account as the batch has left it, and carries it out there. Expired grants are swept first,
+    /// once a batch; their expiries are posted with the first command that posts anything, and if none does, not at all.
     fn post(
         &mut self,
         submission: &Submission,
@@ -213,27 +216,20 @@ impl Decided {
             program_version: program.version,
             ids,
         };
-        let needs_sweep = state.grants.iter().any(|g| g.remaining > 0 && g.expired(self.now));
-        let mut swept = (needs_sweep || submission.command.dry_run).then(|| state.clone());
-        let on = swept.as_mut().unwrap_or(state);
-        let expiries = if needs_sweep {
-            sweep(on, &mut context)?
-        } else {
-            Vec::new()
-        };
-        let transaction = decide(on, &submission.command, &mut context)?;
+        let expiries = self.expiries.entry(submission.account.clone()).or_default();
+        expiries.extend(sweep(state, &mut context));
+        let transaction = decide(state, &submission.command, &mut context)?;
+        let mut posted_first = Vec::new();
         if !submission.command.dry_run {
-            on.apply(&transaction);
-            if let Some(swept) = swept {
-                *state = swept;
-            }
+            state.apply(&transaction);
+            posted_first = std::mem::take(expiries);
         }
         let receipt = Receipt {
             account_id: state.id,
             transaction: Arc::new(transaction),
             replayed: false,
         };
-        Ok((receipt, expiries))
+        Ok((receipt, posted_first))
     }
 
     fn record(&mut self, submission: &Submission, account_id: AccountId, transaction: Arc<Transaction>) {

@@ -15,6 +15,8 @@ pub const QUEUE_LEN_MAX: usize = 8192;
 /// 6 s in all, which a restart of Postgres takes even when it has to recover.
 const TRIES: u32 = 7;
 const PAUSE: Duration = Duration::from_millis(100);
+/// The longest that a batch may take. Postgres' own limits are shorter: this is for one that does not answer at all.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(40);
 /// The constraint that a key posted elsewhere violates.
 const KEY_TAKEN: &str = "transactions_idempotency_key_key";
 
@@ -79,7 +81,7 @@ async fn with_repeats<I: batch::Ids>(
 ) -> Result<Answers, StorageError> {
     let mut pause = PAUSE;
     for _ in 1..TRIES {
-        match worker.run(submissions).await {
+        match within_time(worker, submissions).await {
             // Another lane or process posted one of the keys for another account since this batch looked. Now it shows.
             Err(error) if error.violates(KEY_TAKEN) => {}
             Err(error) if error.is_transient() => {
@@ -90,5 +92,15 @@ async fn with_repeats<I: batch::Ids>(
             result => return result,
         }
     }
-    worker.run(submissions).await
+    within_time(worker, submissions).await
+}
+
+/// A batch whose database went silent is given up: what became of it shows by its keys when it is tried again.
+async fn within_time<I: batch::Ids>(
+    worker: &mut batch::Worker<I>,
+    submissions: &[Submission],
+) -> Result<Answers, StorageError> {
+    tokio::time::timeout(BATCH_TIMEOUT, worker.run(submissions))
+        .await
+        .unwrap_or_else(|_| Err(StorageError::timed_out()))
 }

@@ -71,8 +71,11 @@ impl From<sqlx::Error> for StorageError {
             | sqlx::Error::Protocol(_) => Self::Transient(error),
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
-                // 08: connection; 40: serialization failure, deadlock; 53: resources; 57: shutdown; 55P03: lock timeout.
-                if ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)) || code == "55P03" {
+                // 08: connection; 40: serialization failure, deadlock; 53: resources; 57: shutdown, statement timeout; 25P03:
+                // idle too long in a transaction; 55P03: lock timeout.
+                if ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
+                    || ["25P03", "55P03"].contains(&&*code)
+                {
                     Self::Transient(error)
                 } else if let Some(constraint) = constraint_of(database.as_ref()) {
                     Self::Constraint { constraint }
@@ -86,6 +89,11 @@ impl From<sqlx::Error> for StorageError {
 }
 
 impl StorageError {
+    /// The database did not answer in the time it was given.
+    pub fn timed_out() -> Self {
+        Self::Transient(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+    }
+
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Transient(_))
     }

@@ -210,7 +210,7 @@ pub async fn name_buyer(
     Ok(())
 }
 
-/// Stripe made the checkout. An event may have come first and be further along.
+/// Stripe made the checkout. An event may have come first and be further along. False: the top-up has another checkout.
 pub async fn mark_open(
     scope: &mut Scope,
     tenant: TenantId,
@@ -218,7 +218,7 @@ pub async fn mark_open(
     session_id: &str,
     url: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<(), StorageError> {
+) -> Result<bool, StorageError> {
     let done = sqlx::query!(
         "UPDATE top_ups SET status = CASE WHEN status IN ('created', 'failed') THEN 'open' ELSE status END,
              checkout_session_id = $3, checkout_url = $4, failure = NULL, updated_at = $5
@@ -231,7 +231,7 @@ pub async fn mark_open(
     )
     .execute(scope.connection())
     .await?;
-    expect_rows("top-ups opened", done.rows_affected(), 1)
+    Ok(done.rows_affected() == 1)
 }
 
 /// Notes which of Stripe's objects pay for it. What is noted already stays.
@@ -258,25 +258,28 @@ pub async fn link(
     expect_rows("top-ups linked", done.rows_affected(), 1)
 }
 
-/// Stripe refused the checkout: the next request for it is a new one to Stripe.
+/// Stripe refused attempt `attempt`: the next request is a new one to Stripe. A refusal that comes after a newer attempt, or
+/// after the checkout was made after all, changes nothing.
 pub async fn mark_refused(
     scope: &mut Scope,
     tenant: TenantId,
     id: TopUpId,
+    attempt: i32,
     failure: &str,
     now: DateTime<Utc>,
 ) -> Result<(), StorageError> {
-    let done = sqlx::query!(
-        "UPDATE top_ups SET status = 'failed', attempt = attempt + 1, failure = $3, updated_at = $4
-         WHERE tenant_id = $1 AND id = $2 AND status IN ('created', 'failed')",
+    sqlx::query!(
+        "UPDATE top_ups SET status = 'failed', attempt = attempt + 1, failure = $4, updated_at = $5
+         WHERE tenant_id = $1 AND id = $2 AND attempt = $3 AND status IN ('created', 'failed')",
         tenant.0,
         id.0,
+        attempt,
         failure,
         now,
     )
     .execute(scope.connection())
     .await?;
-    expect_rows("top-ups refused", done.rows_affected(), 1)
+    Ok(())
 }
 
 /// Moves a top-up that is not credited to another state short of that.

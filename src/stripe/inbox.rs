@@ -76,8 +76,10 @@ impl Inbox {
             db: db.clone(),
             clock: Arc::clone(&clock),
             ledger,
+            again: arrived.clone(),
+            stop,
         };
-        let handle = tokio::spawn(worker.run(arrivals, stop));
+        let handle = tokio::spawn(worker.run(arrivals));
         (Arc::new(Self { db, clock, arrived }), handle)
     }
 
@@ -96,6 +98,9 @@ struct Worker {
     db: Db,
     clock: Arc<dyn Clock>,
     ledger: Arc<Ledger>,
+    /// For a tenant that has more to do: it goes behind the others that wait.
+    again: mpsc::Sender<TenantId>,
+    stop: watch::Receiver<bool>,
 }
 
 /// What is to be written about an event once it is worked off.
@@ -114,7 +119,8 @@ impl Finding {
 }
 
 impl Worker {
-    async fn run(self, mut arrivals: mpsc::Receiver<TenantId>, mut stop: watch::Receiver<bool>) {
+    async fn run(self, mut arrivals: mpsc::Receiver<TenantId>) {
+        let mut stop = self.stop.clone();
         let mut round = tokio::time::interval(ROUND);
         round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -142,28 +148,38 @@ impl Worker {
             let due = stripe_events::tenants_with_due(&mut scope, &ids, self.clock.now()).await?;
             scope.commit().await?;
             for tenant in due {
+                if self.is_stopping() {
+                    return Ok(());
+                }
                 self.work_off(tenant).await?;
             }
         }
     }
 
-    /// Works off what is due for a tenant.
+    fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Works off what is due for a tenant: so much of it that no other waits long. An event that is claimed and not worked
+    /// off, because the service stops, is due again when its lease ends.
     async fn work_off(&self, tenant: TenantId) -> Result<(), InboxError> {
-        loop {
-            let now = self.clock.now();
-            let mut scope = self.db.tenant(tenant).await?;
-            let due = stripe_events::claim_due(&mut scope, tenant, now, now + LEASE, CLAIM_LEN_MAX).await?;
-            scope.commit().await?;
-            if due.is_empty() {
+        let now = self.clock.now();
+        let mut scope = self.db.tenant(tenant).await?;
+        let due = stripe_events::claim_due(&mut scope, tenant, now, now + LEASE, CLAIM_LEN_MAX).await?;
+        scope.commit().await?;
+        for event in &due {
+            if self.is_stopping() {
                 return Ok(());
             }
-            for event in &due {
-                // An event that fails stays leased and is due again when the lease ends; the others go on.
-                if let Err(error) = self.settle(tenant, event).await {
-                    tracing::warn!(tenant.id = %tenant, stripe.event_id = event.event_id, attempts = event.attempts, %error, "inbox.event.failed");
-                }
+            // An event that fails stays leased and is due again when the lease ends; the others go on.
+            if let Err(error) = self.settle(tenant, event).await {
+                tracing::warn!(tenant.id = %tenant, stripe.event_id = event.event_id, attempts = event.attempts, %error, "inbox.event.failed");
             }
         }
+        if due.len() == CLAIM_LEN_MAX as usize {
+            let _ = self.again.try_send(tenant); // Full: the next round finds it.
+        }
+        Ok(())
     }
 
     async fn settle(&self, tenant: TenantId, due: &DueEvent) -> Result<(), InboxError> {

@@ -6,6 +6,7 @@ mod support;
 mod authorization;
 mod bad_requests;
 mod books;
+mod expired;
 mod grants;
 mod grants_and_balance;
 mod idempotency;

@@ -6,6 +6,7 @@ mod crash;
 mod orders;
 mod payments;
 mod refusals;
+mod retries;
 mod secrets;
 mod signatures;
 

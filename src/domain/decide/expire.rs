@@ -6,33 +6,42 @@
 
 use super::{AccountState, Context, Draft};
 use crate::domain::{
+    balance,
     entry::{Entry, LedgerAccount},
     grant::Grant,
     ids::TransactionId,
-    rejection::Rejection,
     transaction::{Kind, Transaction},
 };
 
-/// Posts to `state` the expiry of every grant that has ended, in the order of their ends, and returns what was posted.
-pub fn sweep(state: &mut AccountState, context: &mut Context<'_>) -> Result<Vec<Transaction>, Rejection> {
-    let mut ended: Vec<Grant> = state
+/// Takes out of `state` every grant that has ended, and returns the transactions that say so, in the order of the ends.
+/// Expired credits are not available, so what is available stays the same throughout.
+pub fn sweep(state: &mut AccountState, context: &mut Context<'_>) -> Vec<Transaction> {
+    let now = context.now;
+    let mut ended: Vec<&mut Grant> = state
         .grants
-        .iter()
-        .filter(|g| g.remaining > 0 && g.expired(context.now))
-        .cloned()
+        .iter_mut()
+        .filter(|g| g.remaining > 0 && g.expired(now))
         .collect();
+    if ended.is_empty() {
+        return Vec::new();
+    }
     ended.sort_by_key(|g| (g.expires_at, g.id));
     let mut posted = Vec::with_capacity(ended.len());
     for grant in ended {
         let mut draft = Draft::new(TransactionId(context.ids.next()), Kind::Expiry, grant.remaining);
         draft.subject = Some(grant.id.0);
         draft.effective_at = grant.expires_at;
-        draft.entries.push(expiry(&grant, grant.remaining));
-        let transaction = draft.into_transaction(state, context)?;
-        state.apply(&transaction);
-        posted.push(transaction);
+        draft.entries.push(expiry(grant, grant.remaining));
+        posted.push(draft.posted(0, now));
+        state.credits -= grant.remaining;
+        grant.remaining = 0;
     }
-    Ok(posted)
+    let available = balance::available(&state.grants, now);
+    posted
+        .iter_mut()
+        .for_each(|transaction| transaction.available_after = available);
+    state.bring_usage_up(now);
+    posted
 }
 
 pub(super) fn expiry(grant: &Grant, amount: i64) -> Entry {

@@ -38,6 +38,8 @@ pub(super) fn decide(grant: &GrantCredits, context: &mut Context<'_>) -> Result<
         program_version: context.program_version,
     };
     let mut draft = issue(transaction_id, Kind::Grant, new);
+    // A grant that began earlier counts from then; one that begins later is owed from now on.
+    draft.effective_at = Some(effective_at.min(context.now));
     draft.reason.clone_from(&grant.reason);
     Ok(draft)
 }

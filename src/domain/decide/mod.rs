@@ -60,6 +60,9 @@ pub fn decide(state: &AccountState, command: &Command, context: &mut Context<'_>
 /// Grants with something left that one account may have. What a spend costs grows with them.
 pub const GRANTS_OPEN_MAX: usize = 10_000;
 
+/// Entries of one transaction, which are numbered in 16 bits. Refunds can reopen grants beyond the most that can be made.
+const ENTRIES_MAX: usize = i16::MAX as usize;
+
 /// A transaction in the making: what differs from kind to kind.
 struct Draft {
     /// The id, where the grants it makes had to name it already.
@@ -105,13 +108,24 @@ impl Draft {
                 limit: CREDITS_MAX,
             });
         }
-        Ok(Transaction {
+        if self.entries.len() > ENTRIES_MAX {
+            return Err(Rejection::TooManyGrants {
+                open,
+                limit: ENTRIES_MAX,
+            });
+        }
+        let available_after = state.available_after(&self.entries, &self.new_grants, context.now);
+        Ok(self.posted(available_after, context.now))
+    }
+
+    fn posted(self, available_after: i64, now: DateTime<Utc>) -> Transaction {
+        Transaction {
             id: self.id,
             kind: self.kind,
             amount: self.amount,
-            available_after: state.available_after(&self.entries, &self.new_grants, context.now),
-            created_at: context.now,
-            effective_at: self.effective_at.unwrap_or(context.now),
+            available_after,
+            created_at: now,
+            effective_at: self.effective_at.unwrap_or(now),
             actor: None,
             subject: self.subject,
             idempotency: None,
@@ -119,6 +133,6 @@ impl Draft {
             detail: self.detail,
             entries: self.entries,
             new_grants: self.new_grants,
-        })
+        }
     }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::{
     account::ExternalId,
     balance,
+    credits::CREDITS_MAX,
     cycle::Usage,
     entry::Entry,
     grant::Grant,
@@ -70,10 +71,15 @@ impl AccountState {
         self.count_usage(transaction);
     }
 
+    pub(super) fn bring_usage_up(&mut self, now: DateTime<Utc>) {
+        self.usage = self.usage.brought_up(&self.grants, now);
+    }
+
     fn count_usage(&mut self, transaction: &Transaction) {
-        self.usage = self.usage.brought_up(&self.grants, transaction.created_at);
+        self.bring_usage_up(transaction.created_at);
         match transaction.kind {
-            Kind::Spend => self.usage.used += transaction.amount,
+            // Over a long life it can reach what a JSON client can't read any more, and then stays there.
+            Kind::Spend => self.usage.used = (self.usage.used + transaction.amount).min(CREDITS_MAX),
             Kind::Refund => {
                 let Some(spend) = transaction
                     .subject

@@ -9,6 +9,7 @@ use crate::{
     domain::{
         account::ExternalId,
         balance::{ByClass, balance},
+        credits::CREDITS_MAX,
         program::Unit,
         spending_order::sorted,
     },
@@ -86,7 +87,7 @@ pub async fn get(
         held: 0,
         frozen: 0,
         debt: 0,
-        total: figures.available + figures.used,
+        total: (figures.available + figures.used).min(CREDITS_MAX),
         used: figures.used,
         remaining: figures.available,
         by_class: figures.by_class,

@@ -126,18 +126,20 @@ pub async fn create(
         Written::Row(top_up) => *top_up,
         Written::Answered(response) => return Ok(response),
     };
-    let session = checkout::ask_stripe(&state, principal.tenant, &top_up).await?;
     let tenant = principal.tenant;
+    // Begun before, and Stripe's events have told of its checkout since: there is nothing to ask for any more.
+    let settled = top_up.checkout_session_id.is_some() || !matches!(top_up.status, Status::Created | Status::Failed);
+    let session = if settled {
+        None
+    } else {
+        Some(checkout::ask_stripe(&state, tenant, &top_up).await?)
+    };
     let mut scope = state.db.tenant(tenant).await?;
-    top_ups::mark_open(
-        &mut scope,
-        tenant,
-        top_up.id,
-        &session.id,
-        Some(&session.url),
-        state.now(),
-    )
-    .await?;
+    if let Some(session) = session {
+        let url = Some(session.url.as_str());
+        // If another checkout was made for it meanwhile, the row names that one, and so does the answer.
+        top_ups::mark_open(&mut scope, tenant, top_up.id, &session.id, url, state.now()).await?;
+    }
     let top_up = top_ups::by_id(&mut scope, tenant, top_up.id)
         .await?
         .ok_or_else(|| not_found(top_up.id))?;

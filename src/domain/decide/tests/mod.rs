@@ -180,7 +180,7 @@ impl Books {
             program_version: self.version,
             ids: &mut self.ids,
         };
-        let mut posted = sweep(&mut state, &mut context)?;
+        let mut posted = sweep(&mut state, &mut context);
         let command = Command {
             actor: None,
             idempotency: None,

@@ -20,6 +20,11 @@ pub(super) async fn ask_stripe(state: &AppState, tenant: TenantId, top_up: &TopU
         .await?
         .ok_or_else(|| not_found(top_up.id))?;
     scope.commit().await?;
+    if settings.livemode != top_up.livemode {
+        // What is bought in one mode is never credited by a payment in the other.
+        let detail = "The tenant's Stripe settings changed to another mode since this purchase began: begin another.";
+        return Err(Problem::conflict("stripe_mode_changed", detail).with("top_up_id", top_up.id.to_string()));
+    }
     let secret_key = open_secret_key(&state.encryption_key, tenant, &settings)?;
     let request = CheckoutRequest {
         top_up_id: top_up.id.0,
@@ -48,7 +53,7 @@ async fn refused(state: &AppState, tenant: TenantId, top_up: &TopUp, error: Gate
         GatewayError::Refused(refusal) => {
             let detail = refusal.to_string();
             let mut scope = state.db.tenant(tenant).await?;
-            top_ups::mark_refused(&mut scope, tenant, top_up.id, &detail, state.now()).await?;
+            top_ups::mark_refused(&mut scope, tenant, top_up.id, top_up.attempt, &detail, state.now()).await?;
             scope.commit().await?;
             Ok(bad_gateway("stripe_refused", format!("{detail}. Nothing was charged."))
                 .with("stripe_code", refusal.code.clone()))
