@@ -21,7 +21,6 @@ const ALWAYS: &[(&str, &str)] = &[
     ("autovacuum", "on"),
     // A ledger's statements are short; compiling one would take longer than running it.
     ("jit", "off"),
-    ("shared_buffers", "256MB"),
 ];
 
 /// A commit that was answered is on the disk. Checkpoints are rare and spread out, because each makes the next write of
@@ -47,7 +46,18 @@ const THROWAWAY: &[(&str, &str)] = &[
     ("synchronous_commit", "off"),
     ("full_page_writes", "off"),
     ("max_wal_size", "1GB"),
+    ("shared_buffers", "128MB"),
 ];
+
+/// An eighth of the machine's memory, 128 MB to 2 GB: the indexes that every spend writes to should stay in it. Half of what
+/// Postgres' manual advises for a machine of its own, since this one is shared; memory that is not used is not taken.
+fn shared_buffers_mb(meminfo: &str) -> u64 {
+    let total = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
+    let total_kb: Option<u64> = total.and_then(|kb| kb.parse().ok());
+    total_kb.map_or(256, |kb| (kb / 1024 / 8).clamp(128, 2048))
+}
 
 /// Later settings win, so the caller's come last.
 pub(super) fn arguments(layout: &Layout, options: &Options) -> Vec<OsString> {
@@ -60,6 +70,11 @@ pub(super) fn arguments(layout: &Layout, options: &Options) -> Vec<OsString> {
     let by_purpose = if options.durable { DURABLE } else { THROWAWAY };
     for (name, value) in ALWAYS.iter().chain(by_purpose) {
         set(name, value.into());
+    }
+    if options.durable {
+        // Not on every system: then it is the 256 MB that fit most.
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        set("shared_buffers", format!("{}MB", shared_buffers_mb(&meminfo)).into());
     }
     set("unix_socket_directories", quoted(&layout.socket_dir));
     for (name, value) in &options.settings {
@@ -77,6 +92,13 @@ fn quoted(path: &Path) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shared_buffers_are_an_eighth_of_the_memory_within_bounds() {
+        let of = |kb: &str| shared_buffers_mb(&format!("MemTotal:       {kb} kB\nMemFree: 1 kB\n"));
+        assert_eq!((of("8388608"), of("25165824"), of("524288")), (1024, 2048, 128));
+        assert_eq!((shared_buffers_mb(""), of("lots")), (256, 256));
+    }
 
     #[test]
     fn a_socket_directory_is_one_entry_of_the_list() {

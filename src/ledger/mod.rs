@@ -93,9 +93,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Starts `lanes` lanes on a database pool of their own, so that readers never keep a batch waiting.
-    pub fn start(lanes: usize, db: &Db, clock: &Arc<dyn Clock>) -> Self {
-        let programs = Arc::new(Programs::new(db.clone(), Arc::clone(clock)));
+    /// Starts `lanes` lanes on a database pool of their own, so that readers never keep a batch waiting; the programs in force are
+    /// read through another.
+    pub fn start(lanes: usize, db: &Db, programs: &Db, clock: &Arc<dyn Clock>) -> Self {
+        let programs = Arc::new(Programs::new(programs.clone(), Arc::clone(clock)));
         let (senders, workers) = (0..lanes)
             .map(|_| lane::start(db.clone(), Arc::clone(clock), Arc::clone(&programs)))
             .unzip();

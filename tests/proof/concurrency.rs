@@ -235,7 +235,8 @@ async fn one_bad_command_in_a_batch_fails_alone() {
     tenant.account("acme").await;
     fund(tenant, "acme", 100).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ledger = Ledger::start(1, &Db::new(service.database.clone(), 2), &clock);
+    let db = Db::new(service.database.clone(), 2);
+    let ledger = Ledger::start(1, &db, &db, &clock);
     // All are waiting before the lane looks: one batch. Postgres has no place for a NUL in its JSON.
     let answers = join_all((0..50).map(|n| {
         let metadata = json!({"note": if n == 25 { "a \0" } else { "fine" }});
