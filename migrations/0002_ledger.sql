@@ -43,7 +43,7 @@ CREATE TABLE account_heads (
     CONSTRAINT account_heads_credits_check CHECK (credits >= 0),
     CONSTRAINT account_heads_used_check CHECK (used >= 0),
     CONSTRAINT account_heads_cycle_check CHECK ((cycle_starts_at IS NULL) = (cycle_ends_at IS NULL))
-) WITH (fillfactor = 60);
+) WITH (fillfactor = 40);
 
 CREATE TABLE grants (
     tenant_id uuid NOT NULL,

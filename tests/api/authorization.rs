@@ -233,7 +233,8 @@ async fn the_database_holds_hashes_and_seals_but_no_secret() {
     secrets.extend(["SecretOfStripe".to_owned(), "SecretOfTheWebhook".to_owned()]);
     let secret_parts: Vec<&str> = secrets
         .iter()
-        .map(|key| key.rsplit('_').next().unwrap_or(key))
+        // Of `scrip_<tenant>_<secret>` the secret, which can hold an underscore itself.
+        .map(|key| key.splitn(3, '_').last().unwrap_or(key))
         .collect();
 
     let mut owner = service.owner().await;

@@ -27,7 +27,9 @@ use crate::{
 
 /// Whether somebody waits for a lock that this session holds.
 async fn holds_somebody_up(session: &mut PgConnection) -> bool {
-    let query = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))";
+    // Not pg_stat_activity, which within a transaction shows the sessions as they were at the first look.
+    let query = "SELECT EXISTS (SELECT FROM pg_locks
+                 WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))";
     sqlx::query_scalar(query).fetch_one(session).await.expect("an answer")
 }
 
