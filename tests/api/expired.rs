@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use scrip::clock::{Clock, SystemClock};
 use serde_json::json;
 
 use crate::support::TestService;
@@ -11,7 +12,7 @@ async fn refusals_leave_expired_grants_alone_and_the_next_posting_sweeps_each_on
     let service = TestService::start().await;
     let tenant = &service.tenant;
     tenant.account("acme").await;
-    let end = chrono::Utc::now() + chrono::TimeDelta::milliseconds(1_500);
+    let end = SystemClock.now() + chrono::TimeDelta::milliseconds(1_500);
     for _ in 0..20 {
         let grant = json!({"class": "plan", "origin": "promotion", "amount": 5, "expires_at": end});
         tenant.grant("acme", grant).await;
