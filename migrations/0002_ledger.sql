@@ -74,7 +74,7 @@ CREATE TABLE grants (
     CONSTRAINT grants_life_check CHECK (expires_at > effective_at),
     CONSTRAINT grants_class_check CHECK (class IN (1, 2, 3)),
     CONSTRAINT grants_paid_check CHECK ((paid_amount IS NULL) = (paid_currency IS NULL))
-) WITH (fillfactor = 60);
+) WITH (fillfactor = 40);
 
 -- One index for an account's grants, with the open ones first to find. A partial index of the open ones beside a full one
 -- by account left the choice to the planner, which took the full one while the table was empty and kept to it.

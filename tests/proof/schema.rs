@@ -265,8 +265,8 @@ async fn spends_update_in_place() {
     .await;
     assert_eq!(full, [] as [String; 0]);
 
-    // Many accounts, so that the updates are nearly as many as the spends.
-    const ACCOUNTS: usize = 40;
+    // Many accounts, as in life: the updates are nearly as many as the spends, and spread over many pages.
+    const ACCOUNTS: usize = 200;
     let grant = json!({"class": "balance", "origin": "promotion", "amount": 1_000_000});
     join_all((0..ACCOUNTS).map(|n| async move { n }).map(|n| async {
         let account = format!("a{}", n.await);
@@ -278,7 +278,7 @@ async fn spends_update_in_place() {
         let tenant = &tenant;
         async move {
             let mut dice = Dice::new(client + 1);
-            for n in 0..100 {
+            for n in 0..500 {
                 let account = format!("a{}", dice.throw(ACCOUNTS));
                 spend(&tenant.backend, &account, &format!("{client}-{n}"), 1)
                     .await
@@ -286,7 +286,7 @@ async fn spends_update_in_place() {
             }
         }
     };
-    join_all((0..20).map(one)).await;
+    join_all((0..4).map(one)).await;
     // Its sessions end with it and leave their counts.
     assert_eq!(process.terminate().await.code(), Some(0));
     let query = "SELECT relname::text, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname IN ('grants', 'account_heads')";
