@@ -13,6 +13,7 @@ pub struct Amount(i64);
 impl Amount {
     /// The smallest amount.
     pub const ONE: Self = Self(1);
+    pub const HUNDRED: Self = Self(100);
 
     pub fn new(value: i64) -> Option<Self> {
         (1..=CREDITS_MAX).contains(&value).then_some(Self(value))

@@ -1,6 +1,6 @@
-//! Cycles: their calendar, and what an account used in the current one.
+//! Cycles, and what an account used in the current one. Their calendar is in `calendar`.
 
-use chrono::{DateTime, Months, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::grant::{Class, Grant, Origin};
@@ -20,13 +20,6 @@ impl Interval {
             Self::Year => 12,
         }
     }
-}
-
-/// The instant at which cycle `n` of an anchor starts, which is the one at which cycle `n - 1` ends. Always computed
-/// from the anchor and clamped to the month's end, so that a 31st comes back after a short month. None past the year
-/// 262,000.
-pub fn cycle_start(anchor: DateTime<Utc>, interval: Interval, n: u32) -> Option<DateTime<Utc>> {
-    anchor.checked_add_months(Months::new(interval.months().checked_mul(n)?))
 }
 
 /// A cycle of an account: [starts_at, ends_at).
@@ -99,38 +92,5 @@ impl Usage {
             used,
             cycle: Some(cycle),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> DateTime<Utc> {
-        text.parse().expect("a time")
-    }
-
-    #[test]
-    fn the_31st_comes_back_after_february() {
-        let anchor = at("2027-01-31T09:30:00Z");
-        assert_eq!(
-            cycle_start(anchor, Interval::Month, 1),
-            Some(at("2027-02-28T09:30:00Z"))
-        );
-        assert_eq!(
-            cycle_start(anchor, Interval::Month, 2),
-            Some(at("2027-03-31T09:30:00Z"))
-        );
-        assert_eq!(
-            cycle_start(anchor, Interval::Month, 13),
-            Some(at("2028-02-29T09:30:00Z"))
-        );
-    }
-
-    #[test]
-    fn a_leap_day_comes_back_every_fourth_year() {
-        let anchor = at("2028-02-29T00:00:00Z");
-        assert_eq!(cycle_start(anchor, Interval::Year, 1), Some(at("2029-02-28T00:00:00Z")));
-        assert_eq!(cycle_start(anchor, Interval::Year, 4), Some(at("2032-02-29T00:00:00Z")));
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod balance;
+pub mod calendar;
 pub mod credits;
 pub mod cycle;
 pub mod decide;

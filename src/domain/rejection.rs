@@ -39,6 +39,8 @@ pub enum Rejection {
     },
     #[error("plan: the program has no plan {plan}.")]
     UnknownPlan { plan: String },
+    #[error("plan: {plan} has no allowance to grant.")]
+    PlanWithoutAllowance { plan: String },
     #[error("No grant has this id.")]
     GrantNotFound { grant_id: GrantId },
     #[error("Nothing remains in the grant: it is spent, expired or revoked.")]
@@ -69,6 +71,7 @@ impl Rejection {
             Self::SpendAlreadyRefunded { .. } => "spend_already_refunded",
             Self::SourceGrantExpired { .. } => "source_grant_expired",
             Self::UnknownPlan { .. } => "unknown_plan",
+            Self::PlanWithoutAllowance { .. } => "plan_without_allowance",
             Self::GrantNotFound { .. } => "grant_not_found",
             Self::GrantAlreadyClosed { .. } => "grant_already_closed",
             Self::GrantWithoutLife { .. } => "invalid_expires_at",

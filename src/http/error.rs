@@ -132,6 +132,7 @@ impl From<Rejection> for Problem {
             | Rejection::SourceGrantExpired { .. } => StatusCode::CONFLICT,
             Rejection::RefundExceedsSpend { .. }
             | Rejection::UnknownPlan { .. }
+            | Rejection::PlanWithoutAllowance { .. }
             | Rejection::GrantWithoutLife { .. }
             | Rejection::AccountFull { .. }
             | Rejection::TooManyGrants { .. }

@@ -2,7 +2,8 @@
 
 use super::{Context, Draft, GrantCredits, GrantPlan};
 use crate::domain::{
-    cycle::cycle_start,
+    calendar::cycle_start,
+    credits::Amount,
     entry::{Entry, LedgerAccount},
     grant::{Class, Grant, Origin},
     ids::{GrantId, TransactionId},
@@ -51,13 +52,23 @@ pub(super) fn decide_plan(grant: &GrantPlan, context: &mut Context<'_>) -> Resul
         plan: grant.plan.clone(),
     };
     let terms = context.program.plans.get(&grant.plan).ok_or_else(unknown)?;
+    let billing = terms.billing.default_interval();
+    let without_allowance = || Rejection::PlanWithoutAllowance {
+        plan: grant.plan.clone(),
+    };
+    let amount = Amount::new(terms.allowance_at(billing)).ok_or_else(without_allowance)?;
     let effective_at = grant.effective_at.unwrap_or(context.now);
     let credits = GrantCredits {
         class: Class::Plan,
         origin: Origin::Allocation,
-        amount: terms.allowance,
+        amount,
         effective_at: Some(effective_at),
-        expires_at: cycle_start(effective_at, terms.interval, 1),
+        expires_at: cycle_start(
+            effective_at,
+            context.program.timezone,
+            terms.refresh_interval(billing),
+            1,
+        ),
         priority: grant.priority,
         applies_to: grant.applies_to.clone(),
         paid: grant.paid.clone(),

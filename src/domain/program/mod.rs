@@ -1,38 +1,71 @@
-//! A tenant's program: its unit, plans, packs and policies.
+//! A tenant's program: its unit, plans, prices, packs, caps, gates and policies.
 //!
 //! Written as JSON or TOML, kept in versions, read strictly: an unknown field, a contradiction or an impossible value is
-//! refused with the path of the field and what would be right (`parse`).
+//! refused with the path of the field and what would be right (`parse`). What is legal but unwise, `lint` says.
 
+mod cap;
+mod gate;
+mod history;
+mod operation;
+mod pack;
 mod parse;
+mod per_interval;
+mod plan;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Days, Months, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use cap::{Cap, CapScope, OverWholeCap, Window};
+pub use gate::{Gates, Requirement, SpendGates};
+pub use history::{ProgramHistory, ProgramVersion};
+pub use operation::{AttributeValue, Operation, PriceRule, Rate, Rounding, Wanted};
+pub use pack::{CustomAmount, Expiry, Pack};
 pub use parse::{Format, Problem, parse};
+pub use per_interval::PerInterval;
+pub use plan::{Addon, AddonScope, Billing, Bonus, Plan, Refresh, Renewal, Rollover, UpgradeGrant};
 
-use super::{
-    credits::Amount, cycle::Interval, grant::Class, money::Money, refund::ExpiredSource, spending_order::ClassOrder,
-    text::Name,
-};
+use super::{calendar::Zone, grant::Class, refund::ExpiredSource, spending_order::ClassOrder, text::Name};
 
 /// A tenant's catalog and rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
     pub unit: Unit,
+    /// An IANA time zone, such as `Europe/Berlin`: days, weeks, months and cycles are those of its wall clock. Default: UTC.
+    #[serde(default)]
+    pub timezone: Zone,
     /// The classes in the order in which they are spent. Default: plan, addon, balance.
     #[serde(default)]
     pub spending_order: ClassOrder,
     /// By name: 1 to 64 of `[a-z0-9_-]`.
     #[serde(default)]
     pub plans: BTreeMap<String, Plan>,
-    /// What can be bought, by name: 1 to 64 of `[a-z0-9_-]`.
+    /// What can be bought at a set price, by name: 1 to 64 of `[a-z0-9_-]`.
     #[serde(default)]
     pub packs: BTreeMap<String, Pack>,
+    /// What can be bought for an amount of the buyer's choice, by currency: `USD`, ...
+    #[serde(default)]
+    pub custom_amounts: BTreeMap<String, CustomAmount>,
+    /// What credits are spent on, by name: 1 to 64 of `[a-z0-9_-]`.
+    #[serde(default)]
+    pub operations: BTreeMap<String, Operation>,
+    /// What an account may spend at most. A plan's cap, or support's for one account, takes the place of a program's cap of
+    /// the same window, scope and operations.
+    #[serde(default)]
+    pub caps: Vec<Cap>,
+    #[serde(default)]
+    pub gates: Gates,
+    #[serde(default)]
+    pub holds: Holds,
+    #[serde(default)]
+    pub quotes: Quotes,
     #[serde(default)]
     pub refunds: Refunds,
+    #[serde(default)]
+    pub compensation: Compensation,
+    #[serde(default)]
+    pub debt: Debt,
 }
 
 /// What is counted.
@@ -46,85 +79,82 @@ pub struct Unit {
     pub scale: u8,
 }
 
-/// An allowance that comes with a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Plan {
-    /// Credits granted for each cycle.
-    pub allowance: Amount,
-    /// The length of a cycle. Default: month.
-    #[serde(default = "monthly")]
-    pub interval: Interval,
+/// Holds: credits set aside for work under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Holds {
+    /// How long a hold lasts that names no end of its own, in seconds, 1 to `expires_in_s_max`. Default: 900.
+    pub expires_in_s: u32,
+    /// The longest that a hold may last, in seconds, 1 to 31,536,000. Default: 604,800, a week.
+    pub expires_in_s_max: u32,
 }
 
-fn monthly() -> Interval {
-    Interval::Month
-}
-
-/// Credits for sale.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Pack {
-    /// What the buyer reads at the checkout. Default: the number of credits and the unit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<Name>,
-    pub price: Money,
-    pub credits: Amount,
-    /// The class of the grant it becomes. Default: balance.
-    #[serde(default = "balance")]
-    pub class: Class,
-    #[serde(default)]
-    pub expiry: Expiry,
-}
-
-fn balance() -> Class {
-    Class::Balance
-}
-
-/// When bought credits expire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Expiry {
-    #[default]
-    Never,
-    /// When the cycle ends in which they were bought: at the end of the account's plan allocation.
-    CycleEnd,
-    /// So many days after they were credited, 1 to 36,500.
-    Days(u32),
-    /// So many months after they were credited, clamped to the month's end, 1 to 1,200.
-    Months(u32),
-}
-
-impl Expiry {
-    /// The end of credits that come in at `from`; `cycle_end` is the end of the account's cycle. None: never.
-    pub fn end(self, from: DateTime<Utc>, cycle_end: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Never => None,
-            Self::CycleEnd => cycle_end,
-            Self::Days(days) => from.checked_add_days(Days::new(days.into())),
-            Self::Months(months) => from.checked_add_months(Months::new(months)),
+impl Default for Holds {
+    fn default() -> Self {
+        Self {
+            expires_in_s: 900,
+            expires_in_s_max: 604_800,
         }
+    }
+}
+
+/// Quotes: what an operation would cost, binding for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quotes {
+    /// How long a quote is honoured, in seconds, 1 to 86,400. Default: 300.
+    pub expires_in_s: u32,
+}
+
+impl Default for Quotes {
+    fn default() -> Self {
+        Self { expires_in_s: 300 }
     }
 }
 
 /// What refunds of spends do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Refunds {
     /// For credits whose grant has expired meanwhile, by class.
-    #[serde(default)]
     pub expired_source: ExpiredSources,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct ExpiredSources {
-    #[serde(default)]
     pub plan: ExpiredSource,
-    #[serde(default)]
     pub addon: ExpiredSource,
-    #[serde(default)]
     pub balance: ExpiredSource,
+}
+
+/// What support may add to a refund for the trouble: a bonus of so many times the amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Compensation {
+    /// The most times the refunded amount that the bonus may be, 0 to 10. Default: 0, no bonus.
+    pub multiplier_max: u32,
+    /// The class of the bonus. Default: balance.
+    pub class: Class,
+    pub expiry: Expiry,
+}
+
+impl Default for Compensation {
+    fn default() -> Self {
+        Self {
+            multiplier_max: 0,
+            class: Class::Balance,
+            expiry: Expiry::Never,
+        }
+    }
+}
+
+/// What an account in debt may do: one that spent credits whose payment was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Debt {
+    /// Whether it may spend what it has left. Default: false.
+    pub may_spend: bool,
 }
 
 impl Default for Program {
@@ -135,10 +165,19 @@ impl Default for Program {
                 name: Name::credits(),
                 scale: 0,
             },
+            timezone: Zone::default(),
             spending_order: ClassOrder::default(),
             plans: BTreeMap::new(),
             packs: BTreeMap::new(),
+            custom_amounts: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            caps: Vec::new(),
+            gates: Gates::default(),
+            holds: Holds::default(),
+            quotes: Quotes::default(),
             refunds: Refunds::default(),
+            compensation: Compensation::default(),
+            debt: Debt::default(),
         }
     }
 }
@@ -157,12 +196,13 @@ impl Program {
     pub fn pack_title(&self, pack: &Pack) -> String {
         match &pack.name {
             Some(name) => name.as_str().to_owned(),
-            None => format!(
-                "{} {}",
-                decimal(pack.credits.get(), self.unit.scale),
-                self.unit.name.as_str()
-            ),
+            None => self.amount_in_words(pack.credits.get()),
         }
+    }
+
+    /// An amount as people read it: `12.0000 USD`, `500 credits`.
+    pub fn amount_in_words(&self, amount: i64) -> String {
+        format!("{} {}", decimal(amount, self.unit.scale), self.unit.name.as_str())
     }
 }
 

@@ -194,9 +194,9 @@ mod tests {
                 "a name is",
             ),
             (
-                format!(r#"{{{unit}, "plans": {{"pro": {{"allowance": 0}}}}}}"#),
+                format!(r#"{{{unit}, "plans": {{"pro": {{"allowance": -1}}}}}}"#),
                 "plans.pro.allowance",
-                "from 1 to",
+                "from 0 to",
             ),
             (
                 format!(r#"{{{unit}, "plans": {{"pro": {{"allowance": 5, "interval": "week"}}}}}}"#),

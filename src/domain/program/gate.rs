@@ -1,0 +1,56 @@
+//! Gates: what an account must have to buy, and to spend a class.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::grant::Class;
+
+/// What opens a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Requirement {
+    /// It is always open.
+    #[default]
+    None,
+    /// A live subscription of any plan.
+    Subscription,
+    /// A live subscription of a plan that is paid.
+    PaidSubscription,
+}
+
+impl Requirement {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Subscription => "subscription",
+            Self::PaidSubscription => "paid_subscription",
+        }
+    }
+}
+
+/// A closed gate freezes credits and never destroys them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gates {
+    /// For buying credits. Default: none.
+    pub purchase: Requirement,
+    /// For spending the grants of a class.
+    pub spend: SpendGates,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpendGates {
+    pub plan: Requirement,
+    pub addon: Requirement,
+    pub balance: Requirement,
+}
+
+impl SpendGates {
+    pub fn of(&self, class: Class) -> Requirement {
+        match class {
+            Class::Plan => self.plan,
+            Class::Addon => self.addon,
+            Class::Balance => self.balance,
+        }
+    }
+}
