@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
 use crate::{
     domain::{
+        cycle::Interval,
         role::Role,
         tenant::{Mode, Slug},
         text::Name,
@@ -38,6 +40,9 @@ pub enum Command {
     /// API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Programs: a tenant's catalog and rules, written in a file
+    #[command(subcommand)]
+    Program(ProgramCommand),
     /// Prove that the books agree: exit code 0 when all does, 1 with a line per difference, 2 when it could not look
     Verify {
         /// Only this tenant
@@ -83,6 +88,51 @@ pub enum KeyCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum ProgramCommand {
+    /// Put the program of a file in force: a new version, unless it is like the one in force
+    Apply {
+        /// Ends in .json or .toml
+        file: PathBuf,
+        #[arg(long, value_parser = slug)]
+        tenant: Slug,
+    },
+    /// Say what is wrong with the program of a file, and what is unwise: exit code 0 when nothing is wrong, 1 when something
+    /// is, 2 when it could not look. It needs no database
+    Lint {
+        /// Ends in .json or .toml
+        file: PathBuf,
+    },
+    /// Show what a subscription of a plan would get in its first twelve months, and when. It needs no database
+    Preview {
+        /// Ends in .json or .toml
+        file: PathBuf,
+        #[arg(long)]
+        plan: String,
+        /// When the subscription starts, in RFC 3339; default: now
+        #[arg(long, value_parser = time)]
+        anchor: Option<DateTime<Utc>>,
+        /// How often it is paid; default: the plan's own
+        #[arg(long, value_enum)]
+        interval: Option<IntervalArg>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum IntervalArg {
+    Month,
+    Year,
+}
+
+impl From<IntervalArg> for Interval {
+    fn from(interval: IntervalArg) -> Self {
+        match interval {
+            IntervalArg::Month => Self::Month,
+            IntervalArg::Year => Self::Year,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum ModeArg {
     Live,
@@ -123,6 +173,11 @@ fn slug(text: &str) -> Result<Slug, String> {
 
 fn name(text: &str) -> Result<Name, String> {
     Name::try_from(text.to_owned())
+}
+
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    text.parse()
+        .map_err(|_| "give a time in RFC 3339, such as 2027-01-31T00:00:00Z".to_owned())
 }
 
 fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {

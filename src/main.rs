@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use scrip::{
-    commands::{CommandError, Store, healthcheck, provision, serve, verify},
-    config::{Cli, Command},
+    commands::{CommandError, Store, healthcheck, program, provision, serve, verify},
+    config::{Cli, Command, ProgramCommand},
     telemetry, test_cluster,
 };
 
@@ -26,7 +26,15 @@ async fn main() -> ExitCode {
         Command::Migrate => migrate(&config).await,
         Command::Tenant(command) => provision::tenant(&config, command).await,
         Command::Key(command) => provision::key(&config, command).await,
-        Command::Verify { tenant } => return verified(verify::run(&config, tenant).await),
+        Command::Program(ProgramCommand::Lint { file }) => return looked(program::lint(&file)),
+        Command::Program(ProgramCommand::Apply { file, tenant }) => program::apply(&config, &file, &tenant).await,
+        Command::Program(ProgramCommand::Preview {
+            file,
+            plan,
+            anchor,
+            interval,
+        }) => program::preview(&file, &plan, anchor, interval.map(Into::into)),
+        Command::Verify { tenant } => return looked(verify::run(&config, tenant).await),
         Command::Healthcheck if healthcheck::is_ready(config.listen) => Ok(()),
         Command::Healthcheck => return ExitCode::FAILURE,
         Command::TestCluster { dir } => return ended(test_cluster::run(&dir, config.pg_bin_dir.as_deref()).await),
@@ -50,8 +58,8 @@ fn ended<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
     }
 }
 
-/// 0: all agrees. 1: there are differences. 2: it could not look.
-fn verified(result: Result<usize, CommandError>) -> ExitCode {
+/// 0: all is well. 1: something was found. 2: it could not look.
+fn looked(result: Result<usize, CommandError>) -> ExitCode {
     match result {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),

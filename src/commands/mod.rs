@@ -2,6 +2,7 @@
 
 pub mod healthcheck;
 mod keys;
+pub mod program;
 pub mod provision;
 pub mod serve;
 mod store;
@@ -34,4 +35,18 @@ pub enum CommandError {
     UnknownTenant(String),
     #[error("another tenant has the slug {0} already")]
     SlugTaken(String),
+    #[error("can't read {}: {source}", path.display())]
+    UnreadableFile {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{}: a program is JSON or TOML: let the name end in .json or .toml", _0.display())]
+    UnknownFormat(std::path::PathBuf),
+    /// A line per problem.
+    #[error("{} is not a program:\n{problems}", path.display())]
+    InvalidProgram { path: std::path::PathBuf, problems: String },
+    #[error("another program was put in the same moment: look at it, then apply yours again")]
+    ProgramChanged,
+    #[error(transparent)]
+    Preview(#[from] crate::domain::program::PreviewError),
 }

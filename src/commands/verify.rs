@@ -28,7 +28,7 @@ pub async fn run(config: &Config, slug: Option<Slug>) -> Result<usize, CommandEr
     .await
 }
 
-async fn by_slug(db: &Db, slug: &Slug) -> Result<Tenant, CommandError> {
+pub(super) async fn by_slug(db: &Db, slug: &Slug) -> Result<Tenant, CommandError> {
     let mut scope = db.operator().await?;
     let tenant = tenants::by_slug(&mut scope, slug).await?;
     scope.commit().await?;

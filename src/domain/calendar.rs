@@ -5,7 +5,9 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
+use chrono::{
+    DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeZone, Utc,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -110,6 +112,11 @@ pub fn date(zone: Zone, at: DateTime<Utc>) -> NaiveDate {
     at.with_timezone(&zone.0).date_naive()
 }
 
+/// What the wall clock shows, with its offset: `2027-03-28T09:00:00+02:00`.
+pub fn wall_clock(zone: Zone, at: DateTime<Utc>) -> String {
+    at.with_timezone(&zone.0).to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
 /// When a wall clock shows `local`. Where it shows it twice, the first time; where it jumps over it, as if it had not jumped
 /// yet (RFC 5545, section 3.3.5), which is as much after the jump.
 fn instant(zone: Zone, local: NaiveDateTime) -> DateTime<Utc> {
@@ -160,7 +167,7 @@ mod tests {
         }
         all[1..]
             .iter()
-            .map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+            .map(|t| t.to_rfc3339_opts(SecondsFormat::Secs, true))
             .collect()
     }
 
@@ -213,6 +220,16 @@ mod tests {
     }
 
     #[test]
+    fn the_wall_clock_is_written_with_its_offset() {
+        let shown = |name, text| wall_clock(zone(name), at(text));
+        assert_eq!(
+            shown("Europe/Berlin", "2027-03-28T07:00:00Z"),
+            "2027-03-28T09:00:00+02:00"
+        );
+        assert_eq!(shown("UTC", "2027-03-28T07:00:00.5Z"), "2027-03-28T07:00:00.500Z");
+    }
+
+    #[test]
     fn an_hour_that_is_jumped_over_is_as_much_later_and_one_that_comes_twice_counts_the_first_time() {
         // 02:30 in Berlin does not exist on 2027-03-28: 03:30 summer time stands for it. The cycle after is 02:30 again.
         let jumped = starts("2027-02-28T01:30:00Z", "Europe/Berlin", Interval::Month, 2);
@@ -240,7 +257,7 @@ mod tests {
     fn windows_are_those_of_the_wall_clock() {
         let window = |window, zone_name, text| {
             let cycle = calendar_window(window, zone(zone_name), at(text)).expect("a window");
-            [cycle.starts_at, cycle.ends_at].map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+            [cycle.starts_at, cycle.ends_at].map(|t| t.to_rfc3339_opts(SecondsFormat::Secs, true))
         };
         assert_eq!(
             window(Window::Day, "UTC", "2027-01-15T23:59:59Z"),

@@ -51,7 +51,9 @@ impl From<Currency> for String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Money {
+    /// In the currency's minor units (cents; yen).
     pub amount: Amount,
+    /// An ISO 4217 code, such as `USD`.
     pub currency: Currency,
 }
 

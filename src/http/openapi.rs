@@ -61,6 +61,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(v1::api_keys::create, v1::api_keys::list))
         .routes(routes!(v1::api_keys::revoke))
         .routes(routes!(v1::programs::get, v1::programs::put))
+        .routes(routes!(v1::programs::lint))
+        .routes(routes!(v1::programs::preview))
         .routes(routes!(v1::stripe_settings::put))
         .routes(routes!(v1::accounts::list))
         .routes(routes!(v1::accounts::get, v1::accounts::put))

@@ -40,7 +40,33 @@ pub async fn current(scope: &mut Scope, tenant: TenantId) -> Result<Option<Versi
     .transpose()
 }
 
-pub async fn insert(
+/// Puts `program` in force as the next version, and answers with it. One like the version in force makes no new one: then
+/// that is the answer.
+///
+/// Two that are put in the same moment violate [`VERSION_KEY`].
+pub async fn put(
+    scope: &mut Scope,
+    tenant: TenantId,
+    program: &Program,
+    now: DateTime<Utc>,
+    by: Option<ApiKeyId>,
+) -> Result<Versioned, StorageError> {
+    let current = current(scope, tenant).await?;
+    let version = match current {
+        Some(current) if current.program == *program => return Ok(current),
+        Some(current) => current.version + 1,
+        None => 1,
+    };
+    let new = Versioned {
+        version,
+        program: program.clone(),
+        created_at: now,
+    };
+    insert(scope, tenant, &new, by).await?;
+    Ok(new)
+}
+
+async fn insert(
     scope: &mut Scope,
     tenant: TenantId,
     new: &Versioned,

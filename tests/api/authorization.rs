@@ -25,6 +25,8 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ("DELETE", "/v1/api_keys/{id}", ADMIN),
     ("GET", "/v1/program", ADMIN),
     ("PUT", "/v1/program", ADMIN),
+    ("POST", "/v1/program/lint", ADMIN),
+    ("GET", "/v1/program/preview", ADMIN),
     ("PUT", "/v1/stripe", ADMIN),
     ("GET", "/v1/accounts", READERS),
     ("GET", "/v1/accounts/{id}", READERS),

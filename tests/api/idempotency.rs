@@ -27,7 +27,9 @@ async fn every_write_answers_the_same_again_and_refuses_its_key_to_any_other() {
             .filter(|method| ["post", "put", "patch"].contains(&method.as_str()));
         expected.extend(written.map(|method| format!("{} {path}", method.to_uppercase())));
     }
+    // What Stripe sends has no key, and the linter writes nothing.
     expected.remove("POST /v1/stripe/webhooks/{endpoint_id}");
+    expected.remove("POST /v1/program/lint");
     let covered: BTreeSet<String> = writes.iter().map(|w| format!("{} {}", w.method, w.operation)).collect();
     assert_eq!(covered, expected, "covered, then those of the document");
 

@@ -12,6 +12,8 @@ mod grants_and_balance;
 mod idempotency;
 mod isolation;
 mod openapi;
+mod program_document;
+mod programs;
 mod purchase;
 mod rate_limit;
 mod refunds;

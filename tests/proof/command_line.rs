@@ -29,7 +29,7 @@ async fn fresh() -> (PgConnectOptions, String) {
 impl Ran {
     /// It failed, and said so in these words, in few lines.
     #[track_caller]
-    fn failed(&self, code: i32, words: &[&str]) {
+    pub fn failed(&self, code: i32, words: &[&str]) {
         let said = format!("{}{}", self.stdout, self.stderr);
         assert_eq!(self.code, code, "{said}");
         for word in words {

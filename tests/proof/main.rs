@@ -9,6 +9,7 @@ mod concurrency;
 mod crash;
 mod migrations;
 mod overload;
+mod program_command;
 mod schema;
 mod two_processes;
 mod verify;

@@ -8,7 +8,9 @@ use crate::domain::credits::Amount;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cap {
+    /// The time in which it counts.
     pub window: Window,
+    /// The most that may be spent and held in a window, in credits.
     pub limit: Amount,
     /// Whose spends it counts together. Default: account.
     #[serde(default)]
@@ -66,8 +68,16 @@ impl Cap {
         }
     }
 
-    /// Whether it stands in the place of `other`.
+    /// Whether it stands in the place of `other`: one of the same window and scope, for the same operations in any
+    /// order.
     pub fn replaces(&self, other: &Self) -> bool {
-        (self.window, self.per, &self.operations) == (other.window, other.per, &other.operations)
+        let same_operations = match (&self.operations, &other.operations) {
+            (None, None) => true,
+            (Some(own), Some(others)) => {
+                own.iter().all(|o| others.contains(o)) && others.iter().all(|o| own.contains(o))
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        (self.window, self.per) == (other.window, other.per) && same_operations
     }
 }

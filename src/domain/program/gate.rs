@@ -33,15 +33,18 @@ impl Requirement {
 pub struct Gates {
     /// For buying credits. Default: none.
     pub purchase: Requirement,
-    /// For spending the grants of a class.
+    /// For spending the grants of a class. Default: those of its fields.
     pub spend: SpendGates,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpendGates {
+    /// For grants of class plan. Default: none.
     pub plan: Requirement,
+    /// For grants of class addon. Default: none.
     pub addon: Requirement,
+    /// For grants of class balance. Default: none.
     pub balance: Requirement,
 }
 

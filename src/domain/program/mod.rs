@@ -4,13 +4,19 @@
 //! refused with the path of the field and what would be right (`parse`). What is legal but unwise, `lint` says.
 
 mod cap;
+mod check;
+#[cfg(test)]
+mod examples;
 mod gate;
 mod history;
+mod lint;
 mod operation;
 mod pack;
 mod parse;
 mod per_interval;
 mod plan;
+mod preview;
+mod shape;
 
 use std::collections::BTreeMap;
 
@@ -19,11 +25,13 @@ use serde::{Deserialize, Serialize};
 pub use cap::{Cap, CapScope, OverWholeCap, Window};
 pub use gate::{Gates, Requirement, SpendGates};
 pub use history::{ProgramHistory, ProgramVersion};
-pub use operation::{AttributeValue, Operation, PriceRule, Rate, Rounding, Wanted};
+pub use lint::{Warning, WarningCode, lint};
+pub use operation::{AttributeValue, Operation, PriceError, PriceRule, QUANTITY, Rate, Rounding, Wanted};
 pub use pack::{CustomAmount, Expiry, Pack};
 pub use parse::{Format, Problem, parse};
 pub use per_interval::PerInterval;
 pub use plan::{Addon, AddonScope, Billing, Bonus, Plan, Refresh, Renewal, Rollover, UpgradeGrant};
+pub use preview::{Event, EventKind, PREVIEW_MONTHS, Preview, PreviewError, preview};
 
 use super::{calendar::Zone, grant::Class, refund::ExpiredSource, spending_order::ClassOrder, text::Name};
 
@@ -31,6 +39,7 @@ use super::{calendar::Zone, grant::Class, refund::ExpiredSource, spending_order:
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
+    /// What is counted, and how it is shown.
     pub unit: Unit,
     /// An IANA time zone, such as `Europe/Berlin`: days, weeks, months and cycles are those of its wall clock. Default: UTC.
     #[serde(default)]
@@ -38,32 +47,38 @@ pub struct Program {
     /// The classes in the order in which they are spent. Default: plan, addon, balance.
     #[serde(default)]
     pub spending_order: ClassOrder,
-    /// By name: 1 to 64 of `[a-z0-9_-]`.
+    /// What can be subscribed to, by name: 1 to 64 of `[a-z0-9_-]`. At most 500. Default: none.
     #[serde(default)]
     pub plans: BTreeMap<String, Plan>,
-    /// What can be bought at a set price, by name: 1 to 64 of `[a-z0-9_-]`.
+    /// What can be bought at a set price, by name: 1 to 64 of `[a-z0-9_-]`. At most 500. Default: none.
     #[serde(default)]
     pub packs: BTreeMap<String, Pack>,
-    /// What can be bought for an amount of the buyer's choice, by currency: `USD`, ...
+    /// What can be bought for an amount of the buyer's choice, by currency: `USD`, ... Default: none.
     #[serde(default)]
     pub custom_amounts: BTreeMap<String, CustomAmount>,
-    /// What credits are spent on, by name: 1 to 64 of `[a-z0-9_-]`.
+    /// What credits are spent on, by name: 1 to 64 of `[a-z0-9_-]`. At most 500. Default: none.
     #[serde(default)]
     pub operations: BTreeMap<String, Operation>,
     /// What an account may spend at most. A plan's cap, or support's for one account, takes the place of a program's cap of
-    /// the same window, scope and operations.
+    /// the same window, scope and operations. At most 100. Default: none.
     #[serde(default)]
     pub caps: Vec<Cap>,
+    /// What an account must have to buy, and to spend. Default: those of its fields.
     #[serde(default)]
     pub gates: Gates,
+    /// How long holds last. Default: those of its fields.
     #[serde(default)]
     pub holds: Holds,
+    /// How long quotes are honoured. Default: those of its fields.
     #[serde(default)]
     pub quotes: Quotes,
+    /// What refunds of spends do. Default: those of its fields.
     #[serde(default)]
     pub refunds: Refunds,
+    /// What support may add to a refund. Default: those of its fields.
     #[serde(default)]
     pub compensation: Compensation,
+    /// What an account in debt may do. Default: those of its fields.
     #[serde(default)]
     pub debt: Debt,
 }
@@ -72,7 +87,7 @@ pub struct Program {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unit {
-    /// `credits`, `USD`, ...
+    /// What people read: `credits`, `USD`, ...
     pub name: Name,
     /// Digits behind the point when shown, 0 to 9: with scale 4 an amount of 12,345 is shown as 1.2345. Default: 0.
     #[serde(default)]
@@ -116,15 +131,18 @@ impl Default for Quotes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Refunds {
-    /// For credits whose grant has expired meanwhile, by class.
+    /// For credits whose grant has expired meanwhile, by class. Default: those of its fields.
     pub expired_source: ExpiredSources,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpiredSources {
+    /// For grants of class plan. Default: reissue.
     pub plan: ExpiredSource,
+    /// For grants of class addon. Default: reissue.
     pub addon: ExpiredSource,
+    /// For grants of class balance. Default: reissue.
     pub balance: ExpiredSource,
 }
 
@@ -136,6 +154,7 @@ pub struct Compensation {
     pub multiplier_max: u32,
     /// The class of the bonus. Default: balance.
     pub class: Class,
+    /// When the bonus expires. Default: never.
     pub expiry: Expiry,
 }
 

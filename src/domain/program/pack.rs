@@ -18,11 +18,14 @@ pub struct Pack {
     /// What the buyer reads at the checkout. Default: the number of credits and the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
+    /// What it costs.
     pub price: Money,
+    /// What it buys.
     pub credits: Amount,
     /// The class of the grant it becomes. Default: balance.
     #[serde(default = "balance")]
     pub class: Class,
+    /// When what was bought expires. Default: never.
     #[serde(default)]
     pub expiry: Expiry,
     /// Whether support may give the money back. Default: true.
@@ -49,6 +52,7 @@ pub struct CustomAmount {
     /// The class of the grant it becomes. Default: balance.
     #[serde(default = "balance")]
     pub class: Class,
+    /// When what was bought expires. Default: never.
     #[serde(default)]
     pub expiry: Expiry,
     /// Whether support may give the money back. Default: true.
@@ -81,7 +85,7 @@ impl CustomAmount {
     }
 }
 
-/// When bought credits expire.
+/// When credits expire that were bought, or came as a bonus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expiry {

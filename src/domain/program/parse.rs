@@ -1,12 +1,14 @@
-//! From a document to a program: every problem with the path of its field.
+//! From a document to a program: its form. Every problem is said with the path of its field; the content is `check`'s.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Expiry, Program};
-
-/// The most plans, and the most packs, a program may have.
-const CATALOG_LEN_MAX: usize = 500;
-const SCALE_MAX: u8 = 9;
+use super::{
+    Program,
+    check::check,
+    shape::{Shape, lists_for_objects},
+};
 
 /// How a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,29 +26,46 @@ pub struct Problem {
     pub problem: String,
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.problem)
+    }
+}
+
 /// Reads a program. The first problem of form ends the reading; problems of content are all reported.
 pub fn parse(document: &str, format: Format) -> Result<Program, Vec<Problem>> {
-    let program: Program = match format {
-        Format::Json => {
-            if !document.trim_start().starts_with('{') {
-                return Err(at_top("a program is a JSON object"));
-            }
-            let mut reader = serde_json::Deserializer::from_str(document);
-            let program = located(serde_path_to_error::deserialize(&mut reader), |e| e.to_string())?;
-            reader.end().map_err(|e| at_top(&e.to_string()))?;
-            program
-        }
-        Format::Toml => {
-            let reader = toml::Deserializer::parse(document).map_err(|e| at_top(e.message()))?;
-            // The whole text of TOML's errors is a drawing of the place.
-            located(serde_path_to_error::deserialize(reader), |e| e.message().to_owned())?
-        }
-    };
+    let program = read(document, format)?;
     let problems = check(&program);
     if problems.is_empty() {
         Ok(program)
     } else {
         Err(problems)
+    }
+}
+
+fn read(document: &str, format: Format) -> Result<Program, Vec<Problem>> {
+    let program: Program = deserialize(document, format)?;
+    let shape: Shape = deserialize(document, format)?;
+    let lists = lists_for_objects(&shape, &program);
+    if lists.is_empty() { Ok(program) } else { Err(lists) }
+}
+
+fn deserialize<T: serde::de::DeserializeOwned>(document: &str, format: Format) -> Result<T, Vec<Problem>> {
+    match format {
+        Format::Json => {
+            if !document.trim_start().starts_with('{') {
+                return Err(at_top("a program is a JSON object"));
+            }
+            let mut reader = serde_json::Deserializer::from_str(document);
+            let read = located(serde_path_to_error::deserialize(&mut reader), |e| e.to_string())?;
+            reader.end().map_err(|e| at_top(&e.to_string()))?;
+            Ok(read)
+        }
+        Format::Toml => {
+            let reader = toml::Deserializer::parse(document).map_err(|e| at_top(e.message()))?;
+            // The whole text of TOML's errors is a drawing of the place.
+            located(serde_path_to_error::deserialize(reader), |e| e.message().to_owned())
+        }
     }
 }
 
@@ -74,61 +93,10 @@ fn located<T, E>(
     })
 }
 
-fn check(program: &Program) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut say = |path: String, problem: String| problems.push(Problem { path, problem });
-    if program.unit.scale > SCALE_MAX {
-        say(
-            "unit.scale".to_owned(),
-            format!("{} is out of range: give 0 to {SCALE_MAX}", program.unit.scale),
-        );
-    }
-    for (catalog, len) in [("plans", program.plans.len()), ("packs", program.packs.len())] {
-        if len > CATALOG_LEN_MAX {
-            say(
-                catalog.to_owned(),
-                format!("has {len} entries, more than the {CATALOG_LEN_MAX} allowed"),
-            );
-        }
-    }
-    let plans = program.plans.keys().map(|name| ("plans", name));
-    for (catalog, name) in plans.chain(program.packs.keys().map(|name| ("packs", name))) {
-        if !is_name(name) {
-            say(
-                format!("{catalog}.{name}"),
-                "a name is 1 to 64 of a-z, 0-9, _ and -".to_owned(),
-            );
-        }
-    }
-    for (name, pack) in &program.packs {
-        let path = format!("packs.{name}.expiry");
-        match pack.expiry {
-            Expiry::Days(days) if !(1..=36_500).contains(&days) => {
-                say(path, format!("{days} days are out of range: give 1 to 36500"));
-            }
-            Expiry::Months(months) if !(1..=1_200).contains(&months) => {
-                say(path, format!("{months} months are out of range: give 1 to 1200"));
-            }
-            Expiry::CycleEnd if program.plans.is_empty() => {
-                say(path, "cycle_end needs a plan: without one no account has a cycle; add a plan, or give never, {\"days\": n} or {\"months\": n}".to_owned());
-            }
-            _ => {}
-        }
-    }
-    problems
-}
-
-fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{grant::Class, refund::ExpiredSource};
+    use crate::domain::{grant::Class, program::Expiry, refund::ExpiredSource};
 
     const TOML: &str = r#"
         unit = { name = "USD", scale = 4 }

@@ -35,7 +35,7 @@ pub struct Plan {
     /// What an upgrade to this plan grants at once. Default: difference.
     #[serde(default)]
     pub upgrade: UpgradeGrant,
-    /// Credits granted with every payment, beside the allowance.
+    /// Credits granted with every payment, beside the allowance. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bonus: Option<Bonus>,
     /// What remains of an allowance when it ends goes into the next cycles. Default: nothing does.
@@ -44,7 +44,8 @@ pub struct Plan {
     /// Units that can be added to a subscription. Default: none can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addon: Option<Addon>,
-    /// Caps of the plan's subscribers, in the place of the program's.
+    /// Caps of the plan's subscribers, in the place of the program's of the same window, scope and operations. At most 100.
+    /// Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caps: Vec<Cap>,
 }
@@ -180,10 +181,12 @@ pub enum UpgradeGrant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bonus {
+    /// How many come with a payment.
     pub credits: PerInterval,
     /// The class of the grant. Default: balance.
     #[serde(default = "balance")]
     pub class: Class,
+    /// When they expire. Default: never.
     #[serde(default)]
     pub expiry: Expiry,
 }
@@ -217,7 +220,7 @@ pub struct Addon {
     pub name: Option<Name>,
     /// Credits of one unit for one refresh.
     pub credits: Amount,
-    /// What a unit costs for one payment. Shown, and kept with the grants; Scrip does not collect it.
+    /// What a unit costs for one payment. Shown, and kept with the grants; Scrip does not collect it. Default: not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Money>,
     /// Whose the credits are. Default: shared.
@@ -255,7 +258,7 @@ impl Plan {
     }
 
     /// What a year of it grants: the measure of an upgrade.
-    fn yearly_allowance(&self, billing: Interval) -> i128 {
+    pub(super) fn yearly_allowance(&self, billing: Interval) -> i128 {
         let refreshes = 12 / self.refresh_interval(billing).months();
         i128::from(self.allowance_at(billing)) * i128::from(refreshes)
     }
