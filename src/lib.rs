@@ -9,6 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod embedded_postgres;
 pub mod http;
+mod jobs;
 pub mod ledger;
 pub mod random;
 mod remembered;

@@ -10,6 +10,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     clock::Clock,
     http::{AppState, Settings, Shared, auth::Keyring},
+    jobs::due_work,
     ledger::Ledger,
     random::Ids,
     secrets::EncryptionKey,
@@ -43,8 +44,8 @@ pub struct Parts {
 pub struct Service {
     pub state: AppState,
     lanes_db: Db,
-    stop_inbox: watch::Sender<bool>,
-    inbox_worker: JoinHandle<()>,
+    stop_workers: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Service {
@@ -72,8 +73,9 @@ impl Service {
         let lanes_db = Db::for_lanes(database.clone(), lanes.into());
         let programs_db = Db::new(database, PROGRAM_CONNECTIONS);
         let ledger = Arc::new(Ledger::start(lanes.into(), &lanes_db, &programs_db, &clock));
-        let (stop_inbox, inbox_stop) = watch::channel(false);
-        let (inbox, inbox_worker) = Inbox::start(db.clone(), Arc::clone(&clock), Arc::clone(&ledger), inbox_stop);
+        let (stop_workers, stop) = watch::channel(false);
+        let (inbox, inbox_worker) = Inbox::start(db.clone(), Arc::clone(&clock), Arc::clone(&ledger), stop.clone());
+        let due_worker = due_work::start(db.clone(), Arc::clone(&clock), Arc::clone(&ledger), stop);
         let state = AppState::from(Shared {
             keyring: Arc::new(Keyring::new(db.clone(), Arc::clone(&clock), &operator_key, rate_limit)),
             db,
@@ -89,16 +91,18 @@ impl Service {
         Self {
             state,
             lanes_db,
-            stop_inbox,
-            inbox_worker,
+            stop_workers,
+            workers: vec![inbox_worker, due_worker],
         }
     }
 
     /// Everything that was accepted is carried out before this returns.
     pub async fn stop(self) {
-        let _ = self.stop_inbox.send(true);
-        if let Err(error) = self.inbox_worker.await {
-            tracing::error!(%error, "inbox.failed");
+        let _ = self.stop_workers.send(true);
+        for worker in self.workers {
+            if let Err(error) = worker.await {
+                tracing::error!(%error, "worker.failed");
+            }
         }
         self.state.ledger.drain().await;
         self.lanes_db.close().await;

@@ -14,7 +14,7 @@ use crate::{
         program::{self, Event, EventKind, Format, PREVIEW_MONTHS, Problem, Program, parse},
         tenant::Slug,
     },
-    storage::programs,
+    storage::{programs, test_clocks},
 };
 
 /// Puts the program of a file in force. Other processes have it within 2 seconds.
@@ -26,7 +26,8 @@ pub async fn apply(config: &Config, file: &Path, slug: &Slug) -> Result<(), Comm
         let before = programs::current(&mut scope, tenant)
             .await?
             .map(|current| current.version);
-        let put = programs::put(&mut scope, tenant, &program, SystemClock.now(), None).await;
+        let now = test_clocks::now(&mut scope, tenant, SystemClock.now()).await?;
+        let put = programs::put(&mut scope, tenant, &program, now, None).await;
         let new = put.map_err(|error| {
             if error.violates(programs::VERSION_KEY) {
                 CommandError::ProgramChanged

@@ -1,12 +1,47 @@
-//! What an account has: the figures of a balance, from its open grants and its running usage.
+//! What an account has: the figures of a balance, from its open grants, its standing and its running usage.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{
-    cycle::Usage,
     grant::{Class, Grant},
+    program::Gates,
+    subscription::Standing,
 };
+
+/// The classes whose gates are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenClasses {
+    pub plan: bool,
+    pub addon: bool,
+    pub balance: bool,
+}
+
+impl OpenClasses {
+    pub const ALL: Self = Self {
+        plan: true,
+        addon: true,
+        balance: true,
+    };
+
+    /// Those that the gates open to an account of this standing.
+    pub fn to(gates: &Gates, standing: Standing) -> Self {
+        let is_open = |class| gates.spend.of(class).is_met(standing);
+        Self {
+            plan: is_open(Class::Plan),
+            addon: is_open(Class::Addon),
+            balance: is_open(Class::Balance),
+        }
+    }
+
+    pub fn has(self, class: Class) -> bool {
+        match class {
+            Class::Plan => self.plan,
+            Class::Addon => self.addon,
+            Class::Balance => self.balance,
+        }
+    }
+}
 
 /// The figures of a balance at an instant, in the unit's smallest step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,8 +50,10 @@ pub struct Balance {
     pub available: i64,
     /// `available` by class.
     pub by_class: ByClass,
-    /// What was spent, less what was refunded, in the current cycle.
-    pub used: i64,
+    /// What holds have set aside, of grants that have expired since too.
+    pub held: i64,
+    /// What a closed gate keeps.
+    pub frozen: i64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -27,23 +64,30 @@ pub struct ByClass {
 }
 
 /// The balance of an account at `now`.
-pub fn balance(grants: &[Grant], usage: &Usage, now: DateTime<Utc>) -> Balance {
-    let of = |class: Class| {
-        let live = |g: &&Grant| g.class == class && g.live(now);
-        grants.iter().filter(live).map(|g| g.remaining).sum()
-    };
-    Balance {
-        available: available(grants, now),
-        by_class: ByClass {
-            plan: of(Class::Plan),
-            addon: of(Class::Addon),
-            balance: of(Class::Balance),
-        },
-        used: usage.at(grants, now).used,
+pub fn balance(grants: &[Grant], open: OpenClasses, now: DateTime<Utc>) -> Balance {
+    let mut figures = Balance::default();
+    for grant in grants {
+        figures.held += grant.held;
+        if !grant.live(now) {
+            continue;
+        }
+        if !open.has(grant.class) {
+            figures.frozen += grant.free();
+            continue;
+        }
+        figures.available += grant.free();
+        let of_class = match grant.class {
+            Class::Plan => &mut figures.by_class.plan,
+            Class::Addon => &mut figures.by_class.addon,
+            Class::Balance => &mut figures.by_class.balance,
+        };
+        *of_class += grant.free();
     }
+    figures
 }
 
 /// What could be drawn at `now` for an operation that every grant applies to.
-pub fn available(grants: &[Grant], now: DateTime<Utc>) -> i64 {
-    grants.iter().filter(|g| g.live(now)).map(|g| g.remaining).sum()
+pub fn available(grants: &[Grant], open: OpenClasses, now: DateTime<Utc>) -> i64 {
+    let drawable = grants.iter().filter(|g| g.live(now) && open.has(g.class));
+    drawable.map(Grant::free).sum()
 }

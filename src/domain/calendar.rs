@@ -52,13 +52,28 @@ impl From<Zone> for String {
 /// The instant at which cycle `n` of an anchor starts, which is the one at which cycle `n - 1` ends. None past the last year
 /// that can be written (9999).
 pub fn cycle_start(anchor: DateTime<Utc>, zone: Zone, interval: Interval, n: u32) -> Option<DateTime<Utc>> {
-    if n == 0 {
+    months_after(anchor, zone, interval.months().checked_mul(n)?)
+}
+
+/// The instant so many months after an anchor: the same day and wall-clock time, or the last day of a shorter month.
+pub fn months_after(anchor: DateTime<Utc>, zone: Zone, months: u32) -> Option<DateTime<Utc>> {
+    if months == 0 {
         return Some(anchor);
     }
     let local = anchor.with_timezone(&zone.0).naive_local();
-    let months = Months::new(interval.months().checked_mul(n)?);
-    let start = local.checked_add_months(months).filter(|start| start.year() <= 9999)?;
-    Some(instant(zone, start))
+    let moved = local.checked_add_months(Months::new(months));
+    moved
+        .filter(|moved| moved.year() <= 9999)
+        .map(|moved| instant(zone, moved))
+}
+
+/// The instant so many days after another, at the same wall-clock time.
+pub fn days_after(from: DateTime<Utc>, zone: Zone, days: u32) -> Option<DateTime<Utc>> {
+    let local = from.with_timezone(&zone.0).naive_local();
+    let moved = local.checked_add_days(Days::new(days.into()));
+    moved
+        .filter(|moved| moved.year() <= 9999)
+        .map(|moved| instant(zone, moved))
 }
 
 /// The cycle that holds `at`, and its number. Before the anchor: the first one, number 0.

@@ -14,6 +14,8 @@ pub enum LedgerAccount {
     Plan,
     Addon,
     Balance,
+    /// The customer's credits that holds have set aside.
+    Held,
     /// Where granted credits come from.
     Issued,
     /// Where spent credits go.
@@ -25,10 +27,11 @@ pub enum LedgerAccount {
 }
 
 impl LedgerAccount {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Plan,
         Self::Addon,
         Self::Balance,
+        Self::Held,
         Self::Issued,
         Self::Consumed,
         Self::Expired,
@@ -41,6 +44,7 @@ impl LedgerAccount {
             Self::Plan => 1,
             Self::Addon => 2,
             Self::Balance => 3,
+            Self::Held => 4,
             Self::Issued => 10,
             Self::Consumed => 11,
             Self::Expired => 12,
@@ -60,13 +64,21 @@ impl LedgerAccount {
         }
     }
 
-    /// The class whose credits it holds, if it is the customer's.
+    /// Whether it is the customer's side.
+    pub fn is_customers(self) -> bool {
+        self.code() < 10
+    }
+
+    /// The class whose free credits it has, if it has such.
     pub fn class(self) -> Option<Class> {
         Class::ALL.into_iter().find(|class| Self::of(*class) == self)
     }
 }
 
-/// One immutable line: `amount` from the ledger account debited to the one credited, on account of a grant.
+/// One immutable line. Held credits come from a class and go back to it: what a hold's work consumes is freed and spent in
+/// one transaction, so that every entry names its grant's class on one side.
+///
+/// It moves `amount` from the ledger account debited to the one credited, on account of a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     pub grant_id: GrantId,
@@ -76,11 +88,20 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What it does to what remains of its grant.
+    /// What it does to what remains of its grant, held or not.
     pub fn effect(&self) -> i64 {
-        match (self.debit.class(), self.credit.class()) {
-            (Some(_), None) => -self.amount,
-            (None, Some(_)) => self.amount,
+        match (self.debit.is_customers(), self.credit.is_customers()) {
+            (true, false) => -self.amount,
+            (false, true) => self.amount,
+            _ => 0,
+        }
+    }
+
+    /// What it does to what is held of its grant.
+    pub fn held_effect(&self) -> i64 {
+        match (self.debit, self.credit) {
+            (LedgerAccount::Held, _) => -self.amount,
+            (_, LedgerAccount::Held) => self.amount,
             _ => 0,
         }
     }

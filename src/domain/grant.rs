@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{GrantId, TopUpId, TransactionId},
+    ids::{GrantId, SubscriptionId, TopUpId, TransactionId},
     money::Money,
 };
 
@@ -56,10 +56,12 @@ pub enum Origin {
     Legacy,
     Import,
     Reissue,
+    /// What remained of an allowance, in the cycles after.
+    Rollover,
 }
 
 impl Origin {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Allocation,
         Self::AddonUnits,
         Self::TopUp,
@@ -70,6 +72,7 @@ impl Origin {
         Self::Legacy,
         Self::Import,
         Self::Reissue,
+        Self::Rollover,
     ];
 
     /// As stored: its place in the list above, counted from 1.
@@ -96,8 +99,10 @@ pub struct Grant {
     pub priority: i32,
     /// What came in.
     pub amount: i64,
-    /// What is left of it. Spendable only within its time.
+    /// What is left of it, held or free. Spendable only within its time.
     pub remaining: i64,
+    /// What holds have set aside of it.
+    pub held: i64,
     pub effective_at: DateTime<Utc>,
     /// The first instant at which it is gone; none: never.
     pub expires_at: Option<DateTime<Utc>>,
@@ -106,20 +111,33 @@ pub struct Grant {
     /// What was paid for it, where that is known.
     pub paid: Option<Money>,
     pub top_up_id: Option<TopUpId>,
-    /// Of a reissue: the expired grant in whose place it stands.
+    /// Of a reissue or a rollover: the expired grant in whose place it stands.
     pub source_grant_id: Option<GrantId>,
+    /// The subscription that granted it.
+    pub subscription_id: Option<SubscriptionId>,
     /// The version of the tenant's program it was made under.
     pub program_version: Option<i32>,
 }
 
 impl Grant {
+    /// What is left of it and not held.
+    pub fn free(&self) -> i64 {
+        self.remaining - self.held
+    }
+
     pub fn expired(&self, now: DateTime<Utc>) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
     /// Whether money was paid for it: free credits are spent first.
     pub fn was_paid(&self) -> bool {
-        self.paid.is_some() || matches!(self.origin, Origin::TopUp | Origin::AddonUnits)
+        self.paid.is_some() || self.origin == Origin::TopUp || self.is_of_units()
+    }
+
+    /// Whether it is of add-on units, or stands in the place of such a grant.
+    pub fn is_of_units(&self) -> bool {
+        let of_subscription = self.class == Class::Addon && self.subscription_id.is_some();
+        self.origin == Origin::AddonUnits || self.origin == Origin::Reissue && of_subscription
     }
 
     /// Within [effective_at, expires_at).
@@ -132,6 +150,29 @@ impl Grant {
         match &self.applies_to {
             None => true,
             Some(operations) => operation.is_some_and(|wanted| operations.iter().any(|o| o == wanted)),
+        }
+    }
+}
+
+/// What a grant lost at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrantEnd {
+    pub grant_id: GrantId,
+    pub class: Class,
+    pub origin: Origin,
+    pub subscription_id: Option<SubscriptionId>,
+    pub amount: i64,
+}
+
+impl GrantEnd {
+    /// Of a grant that is about to expire.
+    pub fn of(grant: &Grant) -> Self {
+        Self {
+            grant_id: grant.id,
+            class: grant.class,
+            origin: grant.origin,
+            subscription_id: grant.subscription_id,
+            amount: grant.free(),
         }
     }
 }

@@ -42,6 +42,14 @@ id! {
     TopUpId
 }
 id! {
+    /// A subscription to a plan.
+    SubscriptionId
+}
+id! {
+    /// What an operation was said to cost.
+    QuoteId
+}
+id! {
     /// An API key, and with it whoever acts through it.
     ApiKeyId
 }

@@ -10,8 +10,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    balance::OpenClasses,
     grant::{Class, Grant},
-    ids::GrantId,
+    ids::{GrantId, SubscriptionId},
 };
 
 /// The classes in the order in which they are spent: each exactly once.
@@ -50,7 +51,7 @@ impl From<ClassOrder> for Vec<Class> {
 }
 
 /// A part of a spend: so much from this grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Draw {
     pub grant_id: GrantId,
     pub class: Class,
@@ -70,19 +71,42 @@ fn compare(order: &ClassOrder, a: &Grant, b: &Grant) -> Ordering {
         .then(a.id.cmp(&b.id))
 }
 
-fn spendable<'a>(
-    grants: &'a [Grant],
-    operation: Option<&'a str>,
-    now: DateTime<Utc>,
-) -> impl Iterator<Item = &'a Grant> {
-    grants
-        .iter()
-        .filter(move |g| g.remaining > 0 && g.live(now) && g.applies_to(operation))
+/// What a spend is for, as far as it decides which grants may pay.
+#[derive(Debug, Clone, Copy)]
+pub struct Purpose<'a> {
+    /// None: only grants for all operations may pay.
+    pub operation: Option<&'a str>,
+    /// The classes that may pay for the operation; none: all.
+    pub paid_by: Option<&'a [Class]>,
+    /// The classes whose gates are open.
+    pub open: OpenClasses,
+    /// Grants of these subscriptions are another user's own.
+    pub barred: &'a [SubscriptionId],
 }
 
-/// What a spend for `operation` could draw now; one that names none draws from grants for all operations only.
-pub fn available(grants: &[Grant], operation: Option<&str>, now: DateTime<Utc>) -> i64 {
-    spendable(grants, operation, now).map(|g| g.remaining).sum()
+impl Purpose<'_> {
+    /// Whether the grant may pay once its gate is open.
+    fn suits(&self, grant: &Grant) -> bool {
+        grant.applies_to(self.operation)
+            && self.paid_by.is_none_or(|classes| classes.contains(&grant.class))
+            && !(grant.is_of_units() && grant.subscription_id.is_some_and(|id| self.barred.contains(&id)))
+    }
+}
+
+fn spendable<'a>(grants: &'a [Grant], purpose: &Purpose<'_>, now: DateTime<Utc>) -> impl Iterator<Item = &'a Grant> {
+    grants
+        .iter()
+        .filter(move |g| g.free() > 0 && g.live(now) && purpose.open.has(g.class) && purpose.suits(g))
+}
+
+/// What closed gates keep from this purpose, and the class that is kept first.
+pub fn frozen(grants: &[Grant], purpose: &Purpose<'_>, now: DateTime<Utc>) -> Option<(i64, Class)> {
+    let kept = || {
+        let is_kept = |g: &&Grant| g.free() > 0 && g.live(now) && !purpose.open.has(g.class) && purpose.suits(g);
+        grants.iter().filter(is_kept)
+    };
+    let class = kept().map(|g| g.class).min()?;
+    Some((kept().map(Grant::free).sum(), class))
 }
 
 /// All of `grants` in the order in which they would be spent; those that begin after `now` last.
@@ -96,14 +120,8 @@ pub fn sorted(order: &ClassOrder, mut grants: Vec<Grant>, now: DateTime<Utc>) ->
 }
 
 /// Draws up to `amount` in the spending order. Less comes back only if less is available.
-pub fn draw(
-    order: &ClassOrder,
-    grants: &[Grant],
-    operation: Option<&str>,
-    amount: i64,
-    now: DateTime<Utc>,
-) -> Vec<Draw> {
-    let mut queue: Vec<&Grant> = spendable(grants, operation, now).collect();
+pub fn draw(order: &ClassOrder, grants: &[Grant], purpose: &Purpose<'_>, amount: i64, now: DateTime<Utc>) -> Vec<Draw> {
+    let mut queue: Vec<&Grant> = spendable(grants, purpose, now).collect();
     queue.sort_unstable_by(|a, b| compare(order, a, b));
     let mut wanted = amount;
     let mut drawn = Vec::with_capacity(1);
@@ -111,7 +129,7 @@ pub fn draw(
         if wanted == 0 {
             break;
         }
-        let taken = wanted.min(grant.remaining);
+        let taken = wanted.min(grant.free());
         drawn.push(Draw {
             grant_id: grant.id,
             class: grant.class,
@@ -120,4 +138,12 @@ pub fn draw(
         wanted -= taken;
     }
     drawn
+}
+
+/// Whether exactly these parts can be drawn now.
+pub fn can_draw(grants: &[Grant], parts: &[Draw], purpose: &Purpose<'_>, now: DateTime<Utc>) -> bool {
+    parts.iter().all(|part| {
+        let mut grants = spendable(grants, purpose, now);
+        grants.any(|g| g.id == part.grant_id && g.free() >= part.amount)
+    })
 }

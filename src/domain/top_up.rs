@@ -61,7 +61,8 @@ pub struct TopUp {
     pub id: TopUpId,
     pub account_id: AccountId,
     pub status: Status,
-    pub pack: String,
+    /// None: an amount of the buyer's choice.
+    pub pack: Option<String>,
     /// What the buyer reads at the checkout.
     pub title: String,
     /// The account's customer at Stripe, and its address, when it was bought.

@@ -4,10 +4,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    entry::Entry,
+    cap::{CapOverride, Count},
+    entry::{Entry, LedgerAccount},
     grant::{Class, Grant},
-    ids::{ApiKeyId, TransactionId},
+    hold::Hold,
+    ids::{ApiKeyId, QuoteId, TransactionId},
+    program::Wanted,
     spending_order::Draw,
+    subscription::{Snapshot, Subscription},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -19,16 +23,37 @@ pub enum Kind {
     TopUp,
     Expiry,
     Revocation,
+    /// Credits set aside.
+    Hold,
+    /// A hold was given up.
+    Void,
+    /// A hold ended at its deadline.
+    HoldExpiry,
+    /// A subscription began, changed or ended, with what that grants.
+    Subscription,
+    /// The next cycle of a subscription.
+    Renewal,
+    /// What remained of an allowance goes into the next cycles.
+    Rollover,
+    /// Support set the account's caps.
+    CapOverride,
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 13] = [
         Self::Grant,
         Self::Spend,
         Self::Refund,
         Self::TopUp,
         Self::Expiry,
         Self::Revocation,
+        Self::Hold,
+        Self::Void,
+        Self::HoldExpiry,
+        Self::Subscription,
+        Self::Renewal,
+        Self::Rollover,
+        Self::CapOverride,
     ];
 
     /// As stored: its place in the list above, counted from 1.
@@ -54,6 +79,21 @@ pub struct Detail {
     /// What the credits were spent on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+    /// Of a priced operation: how many of it, and its attributes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Wanted>,
+    /// The quote it was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote_id: Option<QuoteId>,
+    /// Of a hold, and of what ended one: the hold as it stood afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Box<Hold>>,
+    /// Of a subscription's beginning, change, renewal or end: the subscription as it stood afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<Box<Snapshot>>,
+    /// Of support's caps: all that hold from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caps: Option<Vec<CapOverride>>,
     /// Who in the account acted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
@@ -78,11 +118,26 @@ impl Detail {
     }
 }
 
+/// What a transaction does beside moving credits. The rows that it changes keep it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// A hold that it makes or ends, as it stands afterwards.
+    pub hold: Option<Hold>,
+    /// A subscription that it makes or changes, as it stands afterwards.
+    pub subscription: Option<Box<Subscription>>,
+    /// What it adds to the counters of caps.
+    pub counts: Vec<Count>,
+    /// The account's own caps from now on.
+    pub cap_overrides: Option<Vec<CapOverride>>,
+    /// The quote that it uses.
+    pub quote: Option<QuoteId>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
     pub id: TransactionId,
     pub kind: Kind,
-    /// The sum that moved.
+    /// The sum that moved. 0 only of what concerns a subscription or support's caps.
     pub amount: i64,
     /// What the spending order could draw, for an operation that every grant applies to, once this was posted.
     pub available_after: i64,
@@ -92,7 +147,8 @@ pub struct Transaction {
     pub effective_at: DateTime<Utc>,
     /// The key that asked for it; none for what Scrip does by itself.
     pub actor: Option<ApiKeyId>,
-    /// Of a refund: the spend. Of an expiry or a revocation: the grant.
+    /// Of a refund: the spend. Of an expiry or a revocation: the grant. Of a capture's spend, a void or a hold's expiry: the
+    /// hold. Of what concerns a subscription: that.
     pub subject: Option<uuid::Uuid>,
     pub idempotency: Option<Idempotency>,
     pub reason: Option<String>,
@@ -100,13 +156,20 @@ pub struct Transaction {
     pub entries: Vec<Entry>,
     /// The grants it makes.
     pub new_grants: Vec<Grant>,
+    pub effects: Effects,
 }
 
 impl Transaction {
-    /// What it took from grants, in the order in which it was drawn: of a spend, the drawdown.
+    /// What it took from grants, in the order in which it was drawn: the drawdown of a spend or a hold.
     pub fn drawn(&self) -> impl Iterator<Item = Draw> {
+        let into = match self.kind {
+            Kind::Spend => Some(LedgerAccount::Consumed),
+            Kind::Hold => Some(LedgerAccount::Held),
+            _ => None,
+        };
         self.entries
             .iter()
+            .filter(move |entry| into.is_none_or(|into| entry.credit == into))
             .filter_map(|entry| Some(part(entry, entry.debit.class()?)))
     }
 

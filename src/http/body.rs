@@ -125,19 +125,27 @@ fn without_text(message: &str) -> String {
 
 /// The code of a field that holds what it can't. Codes are constants, so that no caller can make up new ones.
 fn invalid(field: &str) -> &'static str {
-    const CODES: [&str; 28] = [
+    const CODES: [&str; 40] = [
+        "invalid_allow_over",
         "invalid_amount",
+        "invalid_anchor",
         "invalid_applies_to",
+        "invalid_attributes",
+        "invalid_cancel_at_period_end",
         "invalid_cancel_url",
+        "invalid_caps",
         "invalid_class",
         "invalid_dry_run",
         "invalid_effective_at",
         "invalid_email",
         "invalid_expires_at",
+        "invalid_expires_in_s",
+        "invalid_interval",
         "invalid_livemode",
         "invalid_member",
         "invalid_metadata",
         "invalid_mode",
+        "invalid_money",
         "invalid_name",
         "invalid_operation",
         "invalid_origin",
@@ -146,6 +154,8 @@ fn invalid(field: &str) -> &'static str {
         "invalid_partial",
         "invalid_plan",
         "invalid_priority",
+        "invalid_quantity",
+        "invalid_quote_id",
         "invalid_reason",
         "invalid_role",
         "invalid_secret_key",
@@ -153,6 +163,8 @@ fn invalid(field: &str) -> &'static str {
         "invalid_stripe_customer",
         "invalid_success_url",
         "invalid_ticket",
+        "invalid_to",
+        "invalid_units",
         "invalid_webhook_secrets",
     ];
     CODES

@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{domain::rejection::Rejection, ledger::LedgerError, storage::StorageError};
+use crate::{domain::rejection::Rejection, jobs::due_work::DueWorkError, ledger::LedgerError, storage::StorageError};
 
 /// A refusal on its way out.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Problem {
     }
 
     /// Ours, not the caller's: said to the log in full, to the caller in general.
-    fn internal(error: &dyn std::fmt::Display) -> Self {
+    pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "request.failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -123,15 +123,41 @@ impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
         let status = match &rejection {
             Rejection::InsufficientCredits { .. } => StatusCode::PAYMENT_REQUIRED,
+            Rejection::GateClosed { .. } | Rejection::CapExceeded { .. } | Rejection::ExceedsCapEver { .. } => {
+                StatusCode::FORBIDDEN
+            }
             Rejection::AccountNotFound { .. }
             | Rejection::SpendNotFound { .. }
+            | Rejection::HoldNotFound { .. }
+            | Rejection::QuoteNotFound { .. }
+            | Rejection::SubscriptionNotFound { .. }
             | Rejection::GrantNotFound { .. }
             | Rejection::TopUpNotFound { .. } => StatusCode::NOT_FOUND,
             Rejection::SpendAlreadyRefunded { .. }
             | Rejection::GrantAlreadyClosed { .. }
-            | Rejection::SourceGrantExpired { .. } => StatusCode::CONFLICT,
+            | Rejection::GrantHeld { .. }
+            | Rejection::SourceGrantExpired { .. }
+            | Rejection::QuoteExpired { .. }
+            | Rejection::QuoteAlreadyUsed { .. }
+            | Rejection::HoldAlreadyCaptured { .. }
+            | Rejection::HoldAlreadyVoided { .. }
+            | Rejection::HoldExpired { .. }
+            | Rejection::SubscriptionAlreadyCancelled { .. }
+            | Rejection::SubscriptionEnded { .. } => StatusCode::CONFLICT,
             Rejection::RefundExceedsSpend { .. }
+            | Rejection::CaptureExceedsHold { .. }
+            | Rejection::HoldTooLong { .. }
+            | Rejection::QuoteDiffers { .. }
+            | Rejection::CapOver { .. }
+            | Rejection::UnknownOperation { .. }
+            | Rejection::Unpriced { .. }
             | Rejection::UnknownPlan { .. }
+            | Rejection::UnknownInterval { .. }
+            | Rejection::InvalidAnchor { .. }
+            | Rejection::PlanRenewedByStripe { .. }
+            | Rejection::UnitsNotOffered { .. }
+            | Rejection::TooManyUnits { .. }
+            | Rejection::TooManySubscriptions { .. }
             | Rejection::PlanWithoutAllowance { .. }
             | Rejection::GrantWithoutLife { .. }
             | Rejection::AccountFull { .. }
@@ -175,6 +201,15 @@ impl From<StorageError> for Problem {
             Self::unavailable("The database did not answer in time. Send it again.")
         } else {
             Self::internal(&error)
+        }
+    }
+}
+
+impl From<DueWorkError> for Problem {
+    fn from(error: DueWorkError) -> Self {
+        match error {
+            DueWorkError::Storage(error) => error.into(),
+            DueWorkError::Ledger(error) => error.into(),
         }
     }
 }

@@ -20,6 +20,36 @@ pub fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTim
     }
 }
 
+/// A count, 0 to a million.
+pub fn count<'de, D: Deserializer<'de>, T: Deserialize<'de> + AsCount>(deserializer: D) -> Result<T, D::Error> {
+    let read = T::deserialize(deserializer).map_err(|_| D::Error::custom(COUNT))?;
+    if read.as_count().is_none_or(|count| count <= COUNT_MAX) {
+        Ok(read)
+    } else {
+        Err(D::Error::custom(COUNT))
+    }
+}
+
+const COUNT: &str = "give a whole number from 0 to 1000000";
+const COUNT_MAX: u32 = 1_000_000;
+
+/// A count, or none.
+pub trait AsCount {
+    fn as_count(&self) -> Option<u32>;
+}
+
+impl AsCount for u32 {
+    fn as_count(&self) -> Option<u32> {
+        Some(*self)
+    }
+}
+
+impl AsCount for Option<u32> {
+    fn as_count(&self) -> Option<u32> {
+        *self
+    }
+}
+
 /// The largest number in metadata.
 const NUMBER_MAX: f64 = 1e300;
 

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use secrecy::ExposeSecret;
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -110,11 +111,17 @@ fn request_hash(method: &Method, path: &str, body: &[u8]) -> [u8; 16] {
 }
 
 /// The same answer again.
-pub fn replayed(mut response: Response) -> Response {
+fn replayed(mut response: Response) -> Response {
     response
         .headers_mut()
         .insert(&IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     response
+}
+
+/// The answer to what was posted, now or before.
+pub fn posted(status: StatusCode, view: impl Serialize, was_replayed: bool) -> Response {
+    let response = (status, Json(view)).into_response();
+    if was_replayed { replayed(response) } else { response }
 }
 
 pub fn reused(key: &str) -> Problem {

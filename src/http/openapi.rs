@@ -31,6 +31,8 @@ use crate::domain::role::Role;
         (name = "accounts", description = "Whose credits, and how many."),
         (name = "grants", description = "Credits that come in."),
         (name = "spends", description = "Credits that go, and come back."),
+        (name = "holds", description = "Credits set aside for work under way."),
+        (name = "subscriptions", description = "What is granted again and again."),
         (name = "top-ups", description = "Credits that are bought."),
         (name = "books", description = "Transactions, entries, the trial balance."),
         (name = "support", description = "For named support people."),
@@ -61,6 +63,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(v1::api_keys::create, v1::api_keys::list))
         .routes(routes!(v1::api_keys::revoke))
         .routes(routes!(v1::programs::get, v1::programs::put))
+        .routes(routes!(v1::test_clock::advance))
+        .routes(routes!(v1::test_clock::get))
         .routes(routes!(v1::programs::lint))
         .routes(routes!(v1::programs::preview))
         .routes(routes!(v1::stripe_settings::put))
@@ -72,13 +76,27 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(v1::spends::create))
         .routes(routes!(v1::spends::get))
         .routes(routes!(v1::refunds::create))
+        .routes(routes!(v1::quotes::create))
+        .routes(routes!(v1::holds::create, v1::holds::list))
+        .routes(routes!(v1::holds::get))
+        .routes(routes!(v1::holds::capture))
+        .routes(routes!(v1::holds::void))
+        .routes(routes!(v1::subscriptions::create, v1::subscriptions::list))
+        .routes(routes!(
+            v1::subscriptions::get,
+            v1::subscriptions::change,
+            v1::subscriptions::cancel
+        ))
         .routes(routes!(v1::top_ups::create, v1::top_ups::list))
         .routes(routes!(v1::top_ups::get))
         .routes(routes!(v1::transactions::list))
         .routes(routes!(v1::transactions::list_entries))
+        .routes(routes!(v1::usage::get))
+        .routes(routes!(v1::statement::get))
         .routes(routes!(v1::trial_balance::get))
         .routes(routes!(v1::admin::accounts::search))
         .routes(routes!(v1::admin::refunds::create))
+        .routes(routes!(v1::admin::caps::put))
         .routes(routes!(v1::admin::audit_log::list))
         .routes(routes!(v1::admin::stripe_events::list))
         .routes(routes!(stripe_webhook::receive))

@@ -1,29 +1,36 @@
 //! A batch: load, decide, store, commit.
+//!
+//! [`outcome`] gathers what the decisions change.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
-use super::{LedgerError, Programs, Receipt, Submission, programs::InForce};
+use super::outcome::Outcome;
+use super::{LedgerError, Programs, Receipt, Submission, Work, programs::InForce};
 use crate::{
     clock::Clock,
     domain::{
-        decide::{Action, Context, decide, sweep},
-        ids::{AccountId, GrantId, IdSource, TenantId, UuidV7Source},
+        decide::{Action, Context, catch_up, decide},
+        ids::{AccountId, IdSource, TenantId, UuidV7Source},
         rejection::Rejection,
+        tenant::Mode,
         transaction::{Idempotency, Transaction},
     },
     storage::{
         Db, Scope, StorageError, audit_log,
         batch::{self, AccountKey, Batch, Loaded, Settled, TenantKey},
-        transactions,
+        test_clocks, transactions,
     },
 };
 
-pub(super) type Answer = Result<Receipt, LedgerError>;
+/// None: what was due was run.
+pub(super) type Answer = Result<Option<Receipt>, LedgerError>;
 
 /// A source of ids that can be told the time.
 pub(super) trait Ids: IdSource + Send {
@@ -42,36 +49,45 @@ pub(super) struct Worker<I> {
     pub clock: Arc<dyn Clock>,
     pub programs: Arc<Programs>,
     pub ids: I,
+    /// When it last had its statements planned anew.
+    pub planned_at: Instant,
 }
 
+/// For how long a lane keeps the plans of its statements.
+const PLANS_LAST: Duration = Duration::from_secs(1);
+
 impl<I: Ids> Worker<I> {
-    /// Carries out a batch: an answer for every submission, in their order, or an error and nothing posted.
-    pub async fn run(&mut self, submissions: &[Submission]) -> Result<Vec<Answer>, StorageError> {
-        let tenants: Vec<TenantId> = distinct(submissions.iter().map(|s| s.account.tenant));
+    /// Carries out a batch: an answer for every piece of work, in their order, or an error and nothing posted.
+    pub async fn run(&mut self, work: &[Work]) -> Result<Vec<Answer>, StorageError> {
+        let tenants: Vec<TenantId> = distinct(work.iter().map(|w| w.account().tenant));
         let mut programs = HashMap::with_capacity(tenants.len());
         for tenant in &tenants {
             programs.insert(*tenant, self.programs.in_force(*tenant).await?);
         }
-        let mut scope = self.db.tenants(&tenants).await?;
-        let loaded = load(&mut scope, submissions).await?;
+        let plan_anew = self.planned_at.elapsed() >= PLANS_LAST;
+        let mut scope = self.db.batch(&tenants, plan_anew).await?;
+        if plan_anew {
+            self.planned_at = Instant::now();
+        }
+        let loaded = load(&mut scope, work).await?;
         let posted = replayable(&mut scope, &tenants, &loaded).await?;
-
+        // Looked at under the accounts' locks, so that no account is ever decided on at an earlier time than before.
         let now = self.clock.now();
+        let times = times(&mut scope, &programs, now).await?;
         self.ids.tell_time(now);
         let mut decided = Decided {
             loaded,
             posted,
-            now,
-            batch: Batch::default(),
-            expiries: HashMap::new(),
-            touched: HashMap::new(),
+            times,
+            caught_up: HashMap::new(),
+            outcome: Outcome::default(),
         };
-        let answers: Vec<Answer> = submissions
+        let answers: Vec<Answer> = work
             .iter()
-            .map(|submission| decided.answer(submission, &programs[&submission.account.tenant], &mut self.ids))
+            .map(|work| decided.answer(work, &programs[&work.account().tenant], &mut self.ids))
             .collect();
         let batch = decided.into_batch();
-        if batch.transactions.is_empty() {
+        if batch.heads.is_empty() {
             return Ok(answers);
         }
         batch::store(&mut scope, &batch, now).await?;
@@ -85,29 +101,58 @@ fn distinct<T: Eq + std::hash::Hash + Copy>(items: impl Iterator<Item = T>) -> V
     items.filter(|item| seen.insert(*item)).collect()
 }
 
-/// Reads what the commands decide on; a second time only for refunds, which name a spend.
-async fn load(scope: &mut Scope, submissions: &[Submission]) -> Result<Loaded, StorageError> {
-    let mut accounts: Vec<AccountKey> = submissions.iter().map(|s| s.account.clone()).collect();
+/// The time of each tenant: the machine's, or what its test clock shows.
+async fn times(
+    scope: &mut Scope,
+    programs: &HashMap<TenantId, Arc<InForce>>,
+    now: DateTime<Utc>,
+) -> Result<HashMap<TenantId, DateTime<Utc>>, StorageError> {
+    let sandboxes: Vec<TenantId> = programs
+        .iter()
+        .filter(|(_, in_force)| in_force.mode == Mode::Sandbox)
+        .map(|(tenant, _)| *tenant)
+        .collect();
+    let set = test_clocks::of(scope, &sandboxes).await?;
+    let tenants = programs.keys();
+    Ok(tenants
+        .map(|tenant| (*tenant, set.get(tenant).copied().unwrap_or(now)))
+        .collect())
+}
+
+/// Reads what the commands decide on; once more for each of those that name something that may be closed.
+async fn load(scope: &mut Scope, work: &[Work]) -> Result<Loaded, StorageError> {
+    let mut accounts: Vec<AccountKey> = work.iter().map(|w| w.account().clone()).collect();
     accounts.sort_unstable();
     accounts.dedup();
-    let mut keys: Vec<TenantKey> = submissions.iter().filter_map(key_of).collect();
+    let mut keys: Vec<TenantKey> = work.iter().filter_map(key_of).collect();
     keys.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     keys.dedup();
     let mut loaded = batch::load(scope, &accounts, &keys).await?;
-    for submission in submissions {
-        if let Action::Refund(refund) = &submission.command.action
-            && let Some(account) = loaded.accounts.get_mut(&submission.account)
-        {
-            batch::load_spends(scope, submission.account.tenant, account, refund.spend_id).await?;
+    for submission in work.iter().filter_map(Work::submission) {
+        let tenant = submission.account.tenant;
+        let Some(account) = loaded.accounts.get_mut(&submission.account) else {
+            continue;
+        };
+        match &submission.command.action {
+            Action::Refund(refund) => batch::load_spend(scope, tenant, account, refund.spend_id).await?,
+            Action::CaptureHold(capture) => batch::load_hold(scope, tenant, account, capture.hold_id).await?,
+            Action::VoidHold(void) => batch::load_hold(scope, tenant, account, void.hold_id).await?,
+            Action::ChangeSubscription(change) => {
+                batch::load_subscription(scope, tenant, account, change.subscription_id).await?;
+            }
+            _ => {}
+        }
+        if let Some(quote_id) = submission.command.quote_id() {
+            batch::load_quote(scope, tenant, account, quote_id).await?;
         }
     }
     Ok(loaded)
 }
 
-fn key_of(submission: &Submission) -> Option<TenantKey> {
-    let idempotency = submission.command.idempotency.as_ref()?;
+fn key_of(work: &Work) -> Option<TenantKey> {
+    let idempotency = work.submission()?.command.idempotency.as_ref()?;
     Some(TenantKey {
-        tenant: submission.account.tenant,
+        tenant: work.account().tenant,
         key: idempotency.key.clone(),
     })
 }
@@ -139,31 +184,49 @@ struct Decided {
     loaded: Loaded,
     /// By key: what was posted before, and what this batch posts.
     posted: HashMap<TenantKey, (AccountId, Arc<Transaction>)>,
-    now: DateTime<Utc>,
-    batch: Batch,
-    /// What was swept from an account and is not posted yet.
-    expiries: HashMap<AccountKey, Vec<Transaction>>,
-    /// The accounts that something is posted to, and the grants that existed before and change.
-    touched: HashMap<AccountKey, HashSet<GrantId>>,
+    times: HashMap<TenantId, DateTime<Utc>>,
+    /// What fell due for an account and is not posted yet.
+    caught_up: HashMap<AccountKey, Vec<Transaction>>,
+    outcome: Outcome,
 }
 
 impl Decided {
-    fn answer(&mut self, submission: &Submission, program: &InForce, ids: &mut dyn IdSource) -> Answer {
+    fn now(&self, tenant: TenantId) -> DateTime<Utc> {
+        self.times.get(&tenant).copied().unwrap_or_default()
+    }
+
+    fn answer(&mut self, work: &Work, in_force: &InForce, ids: &mut dyn IdSource) -> Answer {
+        let submission = match work {
+            Work::Due(account) => return self.run_due(account, in_force, ids),
+            Work::Command(submission) => submission,
+        };
         if let Some(idempotency) = &submission.command.idempotency
             && let Some(answer) = self.replay(submission.account.tenant, idempotency)
         {
             return answer;
         }
-        let (receipt, expiries) = self.post(submission, program, ids).map_err(LedgerError::Rejected)?;
+        let receipt = self.post(submission, in_force, ids).map_err(LedgerError::Rejected)?;
         if submission.command.dry_run {
-            return Ok(receipt);
+            return Ok(Some(receipt));
         }
-        for expiry in expiries {
-            self.record(submission, receipt.account_id, Arc::new(expiry));
-        }
-        self.record(submission, receipt.account_id, Arc::clone(&receipt.transaction));
+        self.record_caught_up(&submission.account, receipt.account_id);
+        self.record(
+            &submission.account,
+            receipt.account_id,
+            Arc::clone(&receipt.transaction),
+        );
         self.follow_up(submission, &receipt, ids);
-        Ok(receipt)
+        Ok(Some(receipt))
+    }
+
+    /// Posts what is due, and says anew when the next thing is.
+    fn run_due(&mut self, account: &AccountKey, in_force: &InForce, ids: &mut dyn IdSource) -> Answer {
+        self.bring_up(account, in_force, ids);
+        if let Some(id) = self.loaded.accounts.get(account).map(|state| state.id) {
+            self.record_caught_up(account, id);
+            self.outcome.touch(account);
+        }
+        Ok(None)
     }
 
     /// The answer to a key that was seen before; none if it is new.
@@ -186,67 +249,78 @@ impl Decided {
             .as_ref()
             .is_some_and(|i| i.request_hash == idempotency.request_hash);
         Some(if same {
-            Ok(Receipt {
+            Ok(Some(Receipt {
                 account_id: *account_id,
                 transaction: Arc::clone(transaction),
                 replayed: true,
-            })
+            }))
         } else {
             Err(reused())
         })
     }
 
-    /// Decides a command on its account as the batch has left it, and carries it out there. Expired grants are swept first,
-    /// once a batch; their expiries are posted with the first command that posts anything, and if none does, not at all.
+    /// Brings the account up to the tenant's time. What that posts waits for the first command that posts anything: if none
+    /// does, it is not posted, and falls due again.
+    fn bring_up(&mut self, account: &AccountKey, in_force: &InForce, ids: &mut dyn IdSource) {
+        let now = self.now(account.tenant);
+        let Some(state) = self.loaded.accounts.get_mut(account) else {
+            return;
+        };
+        let due = catch_up(state, now, &in_force.history, ids);
+        if !due.is_empty() {
+            self.caught_up.entry(account.clone()).or_default().extend(due);
+        }
+    }
+
+    /// Decides a command on its account as the batch has left it, and carries it out there.
     fn post(
         &mut self,
         submission: &Submission,
-        program: &InForce,
+        in_force: &InForce,
         ids: &mut dyn IdSource,
-    ) -> Result<(Receipt, Vec<Transaction>), Rejection> {
+    ) -> Result<Receipt, Rejection> {
+        self.bring_up(&submission.account, in_force, ids);
+        let now = self.now(submission.account.tenant);
         let account_id = submission.account.external_id.as_str().to_owned();
         let state = self
             .loaded
             .accounts
             .get_mut(&submission.account)
             .ok_or(Rejection::AccountNotFound { account_id })?;
+        let (program, program_version) = in_force.history.at(now);
         let mut context = Context {
-            now: self.now,
-            program: &program.program,
-            program_version: program.version,
+            now,
+            booked_at: now,
+            program,
+            program_version,
             ids,
         };
-        let expiries = self.expiries.entry(submission.account.clone()).or_default();
-        expiries.extend(sweep(state, &mut context));
         let transaction = decide(state, &submission.command, &mut context)?;
-        let mut posted_first = Vec::new();
         if !submission.command.dry_run {
-            state.apply(&transaction);
-            posted_first = std::mem::take(expiries);
+            state.apply(&transaction, now);
         }
-        let receipt = Receipt {
+        Ok(Receipt {
             account_id: state.id,
             transaction: Arc::new(transaction),
             replayed: false,
-        };
-        Ok((receipt, posted_first))
+        })
     }
 
-    fn record(&mut self, submission: &Submission, account_id: AccountId, transaction: Arc<Transaction>) {
-        let tenant = submission.account.tenant;
-        let changed = self.touched.entry(submission.account.clone()).or_default();
-        changed.extend(transaction.entries.iter().map(|entry| entry.grant_id));
-        for grant in &transaction.new_grants {
-            self.batch.new_grants.push((tenant, account_id, grant.clone()));
+    fn record_caught_up(&mut self, account: &AccountKey, account_id: AccountId) {
+        for transaction in self.caught_up.remove(account).unwrap_or_default() {
+            self.record(account, account_id, Arc::new(transaction));
         }
+    }
+
+    fn record(&mut self, account: &AccountKey, account_id: AccountId, transaction: Arc<Transaction>) {
         if let Some(idempotency) = &transaction.idempotency {
             let key = TenantKey {
-                tenant,
+                tenant: account.tenant,
                 key: idempotency.key.clone(),
             };
             self.posted.insert(key, (account_id, Arc::clone(&transaction)));
         }
-        self.batch.transactions.push((tenant, account_id, transaction));
+        self.outcome.record(account, account_id, transaction);
     }
 
     /// What else belongs into the posting's transaction: the audit log, and a purchase's own row.
@@ -256,7 +330,7 @@ impl Decided {
         if let (Some(audit), Some(actor_id)) = (&submission.audit, transaction.actor) {
             let record = audit_log::Record {
                 id: ids.next(),
-                at: self.now,
+                at: self.now(tenant),
                 actor_id,
                 actor_name: audit.actor_name.clone(),
                 action: audit.action.to_owned(),
@@ -266,40 +340,23 @@ impl Decided {
                 ticket: transaction.detail.ticket.clone(),
                 detail: None,
             };
-            self.batch.audits.push((tenant, record));
+            self.outcome.batch.audits.push((tenant, record));
         }
         if let Action::CreditTopUp(credit) = &submission.command.action {
-            self.batch
-                .settled
-                .extend(transaction.new_grants.iter().map(|grant| Settled {
-                    tenant,
-                    top_up_id: credit.top_up.id,
-                    grant_id: grant.id,
-                    event_id: submission.event_id.clone(),
-                }));
+            let settled = transaction.new_grants.iter().map(|grant| Settled {
+                tenant,
+                top_up_id: credit.top_up.id,
+                grant_id: grant.id,
+                credited_at: transaction.created_at,
+                event_id: submission.event_id.clone(),
+            });
+            self.outcome.batch.settled.extend(settled);
         }
     }
 
-    /// The rows to be written: every account, and every grant, once, as the batch leaves it.
-    fn into_batch(mut self) -> Batch {
-        let made: HashSet<GrantId> = self.batch.new_grants.iter().map(|(.., grant)| grant.id).collect();
-        let mut made_remaining = HashMap::with_capacity(made.len());
-        for (key, changed) in self.touched {
-            let Some(state) = self.loaded.accounts.remove(&key) else {
-                continue;
-            };
-            for grant in state.grants.iter().filter(|g| changed.contains(&g.id)) {
-                if made.contains(&grant.id) {
-                    made_remaining.insert(grant.id, grant.remaining);
-                } else {
-                    self.batch.changed_grants.push((key.tenant, grant.id, grant.remaining));
-                }
-            }
-            self.batch.heads.push((key.tenant, state));
-        }
-        for (.., grant) in &mut self.batch.new_grants {
-            grant.remaining = made_remaining.get(&grant.id).copied().unwrap_or(grant.remaining);
-        }
-        self.batch
+    fn into_batch(self) -> Batch {
+        let times = self.times;
+        let now = |tenant: TenantId| times.get(&tenant).copied().unwrap_or_default();
+        self.outcome.into_batch(self.loaded.accounts, now)
     }
 }

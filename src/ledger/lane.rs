@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{LedgerError, Programs, Reply, Submission, batch};
+use super::{LedgerError, Programs, Reply, Work, batch};
 use crate::{clock::Clock, random, storage::Db, storage::StorageError};
 
 /// Commands in a batch, at most. Larger ones gain little and keep their first commands waiting.
@@ -24,20 +24,21 @@ pub(super) fn start(
     db: Db,
     clock: Arc<dyn Clock>,
     programs: Arc<Programs>,
-) -> (mpsc::Sender<(Submission, Reply)>, JoinHandle<()>) {
-    let (sender, mut queue) = mpsc::channel::<(Submission, Reply)>(QUEUE_LEN_MAX);
+) -> (mpsc::Sender<(Work, Reply)>, JoinHandle<()>) {
+    let (sender, mut queue) = mpsc::channel::<(Work, Reply)>(QUEUE_LEN_MAX);
     let worker = tokio::spawn(async move {
         let mut worker = batch::Worker {
             db,
             clock,
             programs,
             ids: random::id_source(),
+            planned_at: tokio::time::Instant::now(),
         };
         let mut waiting = Vec::with_capacity(BATCH_LEN_MAX);
         while queue.recv_many(&mut waiting, BATCH_LEN_MAX).await > 0 {
             metrics::histogram!("scrip_batch_commands").record(waiting.len() as u32);
-            let (submissions, replies): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
-            let answers = carry_out(&mut worker, &submissions).await;
+            let (work, replies): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
+            let answers = carry_out(&mut worker, &work).await;
             for (reply, answer) in replies.into_iter().zip(answers) {
                 // A caller that went away does not want its answer any more.
                 let _ = reply.send(answer);
@@ -49,39 +50,36 @@ pub(super) fn start(
 
 type Answers = Vec<batch::Answer>;
 
-/// An answer for every submission, in their order.
-async fn carry_out<I: batch::Ids>(worker: &mut batch::Worker<I>, submissions: &[Submission]) -> Answers {
-    let error = match with_repeats(worker, submissions).await {
+/// An answer for every piece of work, in their order.
+async fn carry_out<I: batch::Ids>(worker: &mut batch::Worker<I>, work: &[Work]) -> Answers {
+    let error = match with_repeats(worker, work).await {
         Ok(answers) => return answers,
         Err(error) => Arc::new(error),
     };
     if error.is_transient() {
-        tracing::error!(%error, commands = submissions.len(), "ledger.batch.unavailable");
-        return submissions
+        tracing::error!(%error, commands = work.len(), "ledger.batch.unavailable");
+        return work
             .iter()
             .map(|_| Err(LedgerError::Unavailable(Arc::clone(&error))))
             .collect();
     }
-    if let [submission] = submissions {
-        tracing::error!(%error, tenant.id = %submission.account.tenant, "ledger.command.refused_by_database");
+    if let [alone] = work {
+        tracing::error!(%error, tenant.id = %alone.account().tenant, "ledger.command.refused_by_database");
         return vec![Err(LedgerError::Storage(error))];
     }
     // One of them is at fault. Alone, it fails alone.
-    tracing::warn!(%error, commands = submissions.len(), "ledger.batch.split");
-    let mut answers = Vec::with_capacity(submissions.len());
-    for submission in submissions {
-        answers.extend(Box::pin(carry_out(worker, std::slice::from_ref(submission))).await);
+    tracing::warn!(%error, commands = work.len(), "ledger.batch.split");
+    let mut answers = Vec::with_capacity(work.len());
+    for alone in work {
+        answers.extend(Box::pin(carry_out(worker, std::slice::from_ref(alone))).await);
     }
     answers
 }
 
-async fn with_repeats<I: batch::Ids>(
-    worker: &mut batch::Worker<I>,
-    submissions: &[Submission],
-) -> Result<Answers, StorageError> {
+async fn with_repeats<I: batch::Ids>(worker: &mut batch::Worker<I>, work: &[Work]) -> Result<Answers, StorageError> {
     let mut pause = PAUSE;
     for _ in 1..TRIES {
-        match within_time(worker, submissions).await {
+        match within_time(worker, work).await {
             // Another lane or process posted one of the keys for another account since this batch looked. Now it shows.
             Err(error) if error.violates(KEY_TAKEN) => {}
             Err(error) if error.is_transient() => {
@@ -92,15 +90,12 @@ async fn with_repeats<I: batch::Ids>(
             result => return result,
         }
     }
-    within_time(worker, submissions).await
+    within_time(worker, work).await
 }
 
 /// A batch whose database went silent is given up: what became of it shows by its keys when it is tried again.
-async fn within_time<I: batch::Ids>(
-    worker: &mut batch::Worker<I>,
-    submissions: &[Submission],
-) -> Result<Answers, StorageError> {
-    tokio::time::timeout(BATCH_TIMEOUT, worker.run(submissions))
+async fn within_time<I: batch::Ids>(worker: &mut batch::Worker<I>, work: &[Work]) -> Result<Answers, StorageError> {
+    tokio::time::timeout(BATCH_TIMEOUT, worker.run(work))
         .await
         .unwrap_or_else(|_| Err(StorageError::timed_out()))
 }

@@ -16,11 +16,15 @@
 
 mod batch;
 mod lane;
+mod outcome;
 mod programs;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{
@@ -82,13 +86,37 @@ pub enum LedgerError {
     Storage(Arc<StorageError>),
 }
 
-type Reply = oneshot::Sender<Result<Receipt, LedgerError>>;
+/// What a lane is given.
+enum Work {
+    Command(Box<Submission>),
+    /// Run what is due for an account.
+    Due(AccountKey),
+}
+
+impl Work {
+    fn account(&self) -> &AccountKey {
+        match self {
+            Self::Command(submission) => &submission.account,
+            Self::Due(account) => account,
+        }
+    }
+
+    fn submission(&self) -> Option<&Submission> {
+        match self {
+            Self::Command(submission) => Some(submission),
+            Self::Due(_) => None,
+        }
+    }
+}
+
+type Reply = oneshot::Sender<batch::Answer>;
 
 /// The way in.
 pub struct Ledger {
-    lanes: RwLock<Vec<mpsc::Sender<(Submission, Reply)>>>,
+    lanes: RwLock<Vec<mpsc::Sender<(Work, Reply)>>>,
     workers: RwLock<Vec<JoinHandle<()>>>,
     hasher: RandomState,
+    submitted: AtomicU64,
     pub programs: Arc<Programs>,
 }
 
@@ -104,20 +132,38 @@ impl Ledger {
             lanes: RwLock::new(senders),
             workers: RwLock::new(workers),
             hasher: RandomState::new(),
+            submitted: AtomicU64::new(0),
             programs,
         }
     }
 
     /// Carries out a command and waits for its answer. A caller that goes away does not stop it.
     pub async fn submit(&self, submission: Submission) -> Result<Receipt, LedgerError> {
+        self.submitted.fetch_add(1, Ordering::Relaxed);
+        let answer = self.hand_over(Work::Command(Box::new(submission))).await?;
+        // A command always has a receipt or an error.
+        answer.ok_or(LedgerError::Stopping)
+    }
+
+    /// Posts what is due for an account by time alone.
+    pub async fn run_due(&self, account: AccountKey) -> Result<(), LedgerError> {
+        self.hand_over(Work::Due(account)).await.map(|_| ())
+    }
+
+    /// How many commands callers have submitted to this process so far: whether it is busy shows in its growth.
+    pub fn submitted(&self) -> u64 {
+        self.submitted.load(Ordering::Relaxed)
+    }
+
+    async fn hand_over(&self, work: Work) -> batch::Answer {
         let (reply, answer) = oneshot::channel();
         {
             let lanes = self.lanes.read().await;
             if lanes.is_empty() {
                 return Err(LedgerError::Stopping);
             }
-            let lane = self.hasher.hash_one(&submission.account) as usize % lanes.len();
-            lanes[lane].try_send((submission, reply)).map_err(|error| match error {
+            let lane = self.hasher.hash_one(work.account()) as usize % lanes.len();
+            lanes[lane].try_send((work, reply)).map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => LedgerError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => LedgerError::Stopping,
             })?;

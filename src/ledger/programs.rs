@@ -4,16 +4,32 @@ use std::sync::Arc;
 
 use crate::{
     clock::Clock,
-    domain::{ids::TenantId, program::Program},
+    domain::{
+        ids::TenantId,
+        program::{Program, ProgramHistory},
+        tenant::Mode,
+    },
     remembered::Remembered,
-    storage::{Db, StorageError, programs},
+    storage::{Db, StorageError, programs, tenants},
 };
 
-/// A tenant's program in force. Version none: the default, since the tenant put none.
-#[derive(Debug, Default)]
+/// What a batch must know of a tenant: whether it has a test clock, and its programs through time.
+#[derive(Debug)]
 pub struct InForce {
-    pub version: Option<i32>,
-    pub program: Program,
+    pub mode: Mode,
+    pub history: ProgramHistory,
+}
+
+impl InForce {
+    /// The newest program.
+    pub fn program(&self) -> &Program {
+        self.history.current().0
+    }
+
+    /// Its version. None: the default, since the tenant put none.
+    pub fn version(&self) -> Option<i32> {
+        self.history.current().1
+    }
 }
 
 /// In the process that put a new version it holds at once, in others within two seconds.
@@ -38,12 +54,13 @@ impl Programs {
             return Ok(in_force);
         }
         let mut scope = self.db.tenant(tenant).await?;
-        let current = programs::current(&mut scope, tenant).await?;
+        let versions = programs::newest(&mut scope, tenant).await?;
+        let record = tenants::by_id(&mut scope, tenant).await?;
         scope.commit().await?;
-        let in_force = current.map_or_else(InForce::default, |current| InForce {
-            version: Some(current.version),
-            program: current.program,
-        });
+        let in_force = InForce {
+            mode: record.map_or(Mode::Live, |tenant| tenant.mode),
+            history: ProgramHistory::new(versions),
+        };
         Ok(self.known.insert(tenant, in_force, now))
     }
 

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::domain::{
     account::ExternalId,
-    cycle::{Cycle, Usage},
     ids::{AccountId, TenantId},
 };
 
@@ -188,20 +187,4 @@ pub async fn search(
     .fetch_all(scope.connection())
     .await?;
     rows.into_iter().map(Account::try_from).collect()
-}
-
-/// What an account used in its current cycle, as of its last posting.
-pub async fn usage(scope: &mut Scope, tenant: TenantId, id: AccountId) -> Result<Usage, StorageError> {
-    let row = sqlx::query!(
-        "SELECT used, cycle_starts_at, cycle_ends_at FROM account_heads WHERE tenant_id = $1 AND account_id = $2",
-        tenant.0,
-        id.0,
-    )
-    .fetch_one(scope.connection())
-    .await?;
-    let cycle = row.cycle_starts_at.zip(row.cycle_ends_at);
-    Ok(Usage {
-        used: row.used,
-        cycle: cycle.map(|(starts_at, ends_at)| Cycle { starts_at, ends_at }),
-    })
 }

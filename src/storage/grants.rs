@@ -13,8 +13,8 @@ use crate::domain::{
 pub async fn open(scope: &mut Scope, tenant: TenantId, account: AccountId) -> Result<Vec<Grant>, StorageError> {
     let rows = sqlx::query_as!(
         GrantRow,
-        "SELECT id, transaction_id, class, origin, priority, amount, remaining, effective_at, expires_at, applies_to,
-                paid_amount, paid_currency, top_up_id, source_grant_id, program_version
+        "SELECT id, transaction_id, class, origin, priority, amount, remaining, held, effective_at, expires_at, applies_to,
+                paid_amount, paid_currency, top_up_id, source_grant_id, subscription_id, program_version
          FROM grants WHERE tenant_id = $1 AND account_id = $2 AND closed_at IS NULL",
         tenant.0,
         account.0,
@@ -30,8 +30,8 @@ pub async fn by_ids(scope: &mut Scope, tenant: TenantId, ids: &[Uuid]) -> Result
     }
     let rows = sqlx::query_as!(
         GrantRow,
-        "SELECT id, transaction_id, class, origin, priority, amount, remaining, effective_at, expires_at, applies_to,
-                paid_amount, paid_currency, top_up_id, source_grant_id, program_version
+        "SELECT id, transaction_id, class, origin, priority, amount, remaining, held, effective_at, expires_at, applies_to,
+                paid_amount, paid_currency, top_up_id, source_grant_id, subscription_id, program_version
          FROM grants WHERE tenant_id = $1 AND id = ANY ($2)",
         tenant.0,
         ids,
@@ -51,8 +51,8 @@ pub async fn list(
 ) -> Result<Vec<Grant>, StorageError> {
     let rows = sqlx::query_as!(
         GrantRow,
-        "SELECT id, transaction_id, class, origin, priority, amount, remaining, effective_at, expires_at, applies_to,
-                paid_amount, paid_currency, top_up_id, source_grant_id, program_version
+        "SELECT id, transaction_id, class, origin, priority, amount, remaining, held, effective_at, expires_at, applies_to,
+                paid_amount, paid_currency, top_up_id, source_grant_id, subscription_id, program_version
          FROM grants WHERE tenant_id = $1 AND account_id = $2 AND ($3::uuid IS NULL OR id < $3)
          ORDER BY id DESC LIMIT $4",
         tenant.0,

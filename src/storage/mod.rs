@@ -4,21 +4,30 @@
 //! shows it their rows and no others. That is the second fence; the first is that every function here takes its tenant
 //! and says `tenant_id = $n`.
 
+pub mod account_states;
 pub mod accounts;
 pub mod api_keys;
 pub mod audit_log;
 pub mod batch;
+pub mod due;
 pub mod grants;
+pub mod holds;
 pub mod idempotent_requests;
 pub mod migrate;
+pub mod past;
 pub mod programs;
+pub mod quotes;
 mod rows;
+pub mod statement;
 pub mod stripe_events;
 pub mod stripe_settings;
+pub mod subscriptions;
 pub mod tenants;
+pub mod test_clocks;
 pub mod top_ups;
 pub mod transactions;
 pub mod trial_balance;
+pub mod usage;
 pub mod verify;
 
 use std::{fmt::Write as _, time::Duration};
@@ -133,8 +142,9 @@ impl Db {
         Self::connect(options, connections_max, true)
     }
 
-    /// For the lanes, whose two statements find every row by its key. Their plan is made once and pinned to the indexes: one
-    /// made while the tables were still empty would scan them, and be kept.
+    /// For the lanes, whose few statements find every row by its key. Their plans are kept, and pinned to indexes: one made
+    /// while the tables were still empty would scan them. Such a one may also have taken the wrong index, since all are
+    /// alike while there is nothing in them; so plans are made anew now and then ([`Db::batch`]).
     pub fn for_lanes(options: PgConnectOptions, connections_max: u32) -> Self {
         let pinned = options.options([
             ("plan_cache_mode", "force_generic_plan"),
@@ -161,9 +171,15 @@ impl Db {
         self.tenants(&[tenant]).await
     }
 
-    /// A transaction for several tenants: a batch of the ledger, or due work.
+    /// A transaction for several tenants: the rounds of the inbox and of due work.
     pub async fn tenants(&self, tenants: &[TenantId]) -> Result<Scope, StorageError> {
         self.begin("BEGIN", tenants).await
+    }
+
+    /// A transaction for a batch of the ledger. `plan_anew`: what its connection planned before is forgotten first.
+    pub async fn batch(&self, tenants: &[TenantId], plan_anew: bool) -> Result<Scope, StorageError> {
+        let begin = if plan_anew { "DISCARD PLANS; BEGIN" } else { "BEGIN" };
+        self.begin(begin, tenants).await
     }
 
     /// A transaction that only reads, and in which every statement sees the same instant.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     ids::{ApiKeyId, TenantId},
-    program::Program,
+    program::{Program, ProgramVersion},
 };
 
 /// A version of a tenant's program.
@@ -38,6 +38,30 @@ pub async fn current(scope: &mut Scope, tenant: TenantId) -> Result<Option<Versi
         })
     })
     .transpose()
+}
+
+/// Versions that are looked back upon: what fell due under an older one is decided by the oldest of these.
+const VERSIONS_MAX: i64 = 50;
+
+/// The newest versions, the oldest of them first.
+pub async fn newest(scope: &mut Scope, tenant: TenantId) -> Result<Vec<ProgramVersion>, StorageError> {
+    let rows = sqlx::query!(
+        "SELECT version, document, created_at FROM programs WHERE tenant_id = $1 ORDER BY version DESC LIMIT $2",
+        tenant.0,
+        VERSIONS_MAX,
+    )
+    .fetch_all(scope.connection())
+    .await?;
+    rows.into_iter()
+        .rev()
+        .map(|row| {
+            Ok(ProgramVersion {
+                version: row.version,
+                since: row.created_at,
+                program: json("a program", row.document)?,
+            })
+        })
+        .collect()
 }
 
 /// Puts `program` in force as the next version, and answers with it. One like the version in force makes no new one: then

@@ -10,7 +10,7 @@ use crate::domain::{
     credits::Amount,
     entry::LedgerAccount,
     grant::{Class, Grant, Origin},
-    ids::{GrantId, TopUpId, TransactionId},
+    ids::{GrantId, SubscriptionId, TopUpId, TransactionId},
     money::{Currency, Money},
     transaction::Kind,
 };
@@ -58,6 +58,7 @@ pub(super) struct GrantRow {
     pub priority: i32,
     pub amount: i64,
     pub remaining: i64,
+    pub held: i64,
     pub effective_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
     pub applies_to: Option<Value>,
@@ -65,6 +66,7 @@ pub(super) struct GrantRow {
     pub paid_currency: Option<String>,
     pub top_up_id: Option<Uuid>,
     pub source_grant_id: Option<Uuid>,
+    pub subscription_id: Option<Uuid>,
     pub program_version: Option<i32>,
 }
 
@@ -80,6 +82,7 @@ impl TryFrom<GrantRow> for Grant {
             priority: row.priority,
             amount: row.amount,
             remaining: row.remaining,
+            held: row.held,
             effective_at: row.effective_at,
             expires_at: row.expires_at,
             applies_to: row
@@ -92,6 +95,7 @@ impl TryFrom<GrantRow> for Grant {
             },
             top_up_id: row.top_up_id.map(TopUpId),
             source_grant_id: row.source_grant_id.map(GrantId),
+            subscription_id: row.subscription_id.map(SubscriptionId),
             program_version: row.program_version,
         })
     }

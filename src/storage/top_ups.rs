@@ -18,7 +18,7 @@ struct Row {
     id: Uuid,
     account_id: Uuid,
     status: String,
-    pack: String,
+    pack: Option<String>,
     title: String,
     stripe_customer: Option<String>,
     email: Option<String>,

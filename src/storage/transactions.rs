@@ -14,7 +14,7 @@ use crate::domain::{
     entry::{Entry, LedgerAccount},
     grant::Grant,
     ids::{AccountId, ApiKeyId, GrantId, TenantId, TransactionId},
-    transaction::{Detail, Idempotency, Kind, Transaction},
+    transaction::{Detail, Effects, Idempotency, Kind, Transaction},
 };
 
 /// A transaction as it stands in the books.
@@ -73,6 +73,7 @@ pub async fn by_ids(scope: &mut Scope, tenants: &[TenantId], ids: &[Uuid]) -> Re
                     },
                     entries: entries.remove(&row.id).unwrap_or_default(),
                     new_grants: new_grants.remove(&row.id).unwrap_or_default(),
+                    effects: Effects::default(),
                 },
             })
         })
@@ -125,9 +126,10 @@ async fn grants_made_by(
 ) -> Result<HashMap<Uuid, Vec<Grant>>, StorageError> {
     let rows = sqlx::query_as!(
         GrantRow,
-        r#"SELECT g.id, g.transaction_id, g.class, g.origin, g.priority, g.amount, g.amount AS "remaining!", g.effective_at,
+        r#"SELECT g.id, g.transaction_id, g.class, g.origin, g.priority, g.amount, g.amount AS "remaining!",
+                0::bigint AS "held!", g.effective_at,
                 g.expires_at, g.applies_to, g.paid_amount, g.paid_currency, g.top_up_id, g.source_grant_id,
-                g.program_version
+                g.subscription_id, g.program_version
          FROM entries e JOIN grants g ON g.tenant_id = e.tenant_id AND g.id = e.grant_id
          WHERE e.tenant_id = ANY ($1) AND e.account_id = ANY ($2) AND e.transaction_id = ANY ($3)
            AND g.transaction_id = e.transaction_id
@@ -198,11 +200,18 @@ pub async fn list(
     before: Option<TransactionId>,
     limit: i64,
 ) -> Result<Vec<Transaction>, StorageError> {
-    // The entries' primary key leads by account, so it serves as the index of an account's transactions.
+    // The entries' primary key leads by account, so it serves as the index of an account's transactions. What concerns a
+    // subscription or support's caps may have no entries, and an index of its own.
     let ids = sqlx::query_scalar!(
-        "SELECT DISTINCT transaction_id FROM entries
-         WHERE tenant_id = $1 AND account_id = $2 AND ($3::uuid IS NULL OR transaction_id < $3)
-         ORDER BY transaction_id DESC LIMIT $4",
+        r#"SELECT listed.id AS "id!" FROM (
+               (SELECT DISTINCT transaction_id AS id FROM entries
+                WHERE tenant_id = $1 AND account_id = $2 AND ($3::uuid IS NULL OR transaction_id < $3)
+                ORDER BY transaction_id DESC LIMIT $4)
+               UNION
+               (SELECT id FROM transactions
+                WHERE tenant_id = $1 AND account_id = $2 AND kind IN (10, 11, 13) AND ($3::uuid IS NULL OR id < $3)
+                ORDER BY id DESC LIMIT $4)
+           ) AS listed ORDER BY listed.id DESC LIMIT $4"#,
         tenant.0,
         account.0,
         before.map(|id| id.0),

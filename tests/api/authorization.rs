@@ -25,6 +25,8 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ("DELETE", "/v1/api_keys/{id}", ADMIN),
     ("GET", "/v1/program", ADMIN),
     ("PUT", "/v1/program", ADMIN),
+    ("GET", "/v1/test_clock", ADMIN),
+    ("POST", "/v1/test_clock/advance", ADMIN),
     ("POST", "/v1/program/lint", ADMIN),
     ("GET", "/v1/program/preview", ADMIN),
     ("PUT", "/v1/stripe", ADMIN),
@@ -38,14 +40,28 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ("POST", "/v1/accounts/{id}/spends", BACKEND),
     ("GET", "/v1/spends/{id}", READERS),
     ("POST", "/v1/spends/{id}/refunds", BACKEND),
+    ("POST", "/v1/accounts/{id}/quotes", BACKEND),
+    ("POST", "/v1/accounts/{id}/holds", BACKEND),
+    ("GET", "/v1/accounts/{id}/holds", READERS),
+    ("GET", "/v1/holds/{id}", READERS),
+    ("POST", "/v1/holds/{id}/capture", BACKEND),
+    ("POST", "/v1/holds/{id}/void", BACKEND),
+    ("POST", "/v1/accounts/{id}/subscriptions", BACKEND),
+    ("GET", "/v1/accounts/{id}/subscriptions", READERS),
+    ("GET", "/v1/subscriptions/{id}", READERS),
+    ("PATCH", "/v1/subscriptions/{id}", BACKEND),
+    ("DELETE", "/v1/subscriptions/{id}", BACKEND),
     ("POST", "/v1/accounts/{id}/top_ups", BACKEND),
     ("GET", "/v1/accounts/{id}/top_ups", READERS),
     ("GET", "/v1/top_ups/{id}", READERS),
     ("GET", "/v1/accounts/{id}/transactions", READERS),
     ("GET", "/v1/accounts/{id}/entries", READERS),
+    ("GET", "/v1/accounts/{id}/usage", READERS),
+    ("GET", "/v1/accounts/{id}/statement", READERS),
     ("GET", "/v1/ledger/trial_balance", AUDITORS),
     ("GET", "/v1/admin/accounts", SUPPORT),
     ("POST", "/v1/admin/spends/{id}/refunds", SUPPORT),
+    ("PUT", "/v1/admin/accounts/{id}/caps", SUPPORT),
     ("GET", "/v1/admin/audit_log", SUPPORT),
     ("GET", "/v1/admin/stripe_events", SUPPORT),
     ("POST", "/v1/stripe/webhooks/{endpoint_id}", OPEN),
@@ -105,7 +121,7 @@ async fn call(client: &Client, method: &str, path: &str) -> Answer {
         .replace("{id}", "0197ffff-ffff-7fff-bfff-ffffffffffff")
         .replace("{endpoint_id}", "we_none");
     let key = fresh_key();
-    let headers: &[(&str, &str)] = if method == "POST" {
+    let headers: &[(&str, &str)] = if ["POST", "PATCH"].contains(&method) {
         &[("idempotency-key", &key)]
     } else {
         &[]

@@ -1,116 +1,16 @@
 //! The wall between tenants, over HTTP: with one tenant's keys at another's things.
 
-use std::{collections::BTreeMap, time::Duration};
+use serde_json::json;
 
-use serde_json::{Value, json};
-
-use super::tenant_rows;
+use super::{
+    neighbours::{neighbours, settled},
+    tenant_rows,
+};
 use crate::support::{
-    Client, Key, TestService,
+    Client, Key,
     fake_stripe::{Delivery, deliver},
     service::Tenant,
 };
-
-/// A tenant's things, by the names of their kinds; all tenants give their accounts the same ids.
-pub struct Furnished {
-    ids: BTreeMap<&'static str, String>,
-    webhook_url: String,
-    webhook_secret: String,
-    /// Stripe's event that says that the top-up was paid.
-    paid: Value,
-}
-
-async fn furnish(service: &TestService, tenant: &Tenant) -> Furnished {
-    let (stripe_key, webhook_secret) = (format!("sk_test_{}", tenant.slug), format!("whsec_{}", tenant.slug));
-    let webhook_url = tenant
-        .connect_stripe(&service.stripe, &stripe_key, &webhook_secret)
-        .await;
-    let program = json!({"unit": {"name": tenant.slug}, "plans": {"pro": {"allowance": 500}},
-        "packs": {"small": {"price": {"amount": 1000, "currency": "USD"}, "credits": 100}}});
-    tenant.admin.put("/v1/program", program).await.expect(200);
-    for account in ["acme", "bolt"] {
-        let profile = json!({"name": format!("Acme of {}", tenant.slug), "stripe_customer": "cus_same"});
-        tenant
-            .backend
-            .put(&format!("/v1/accounts/{account}"), profile)
-            .await
-            .expect(201);
-    }
-    let grant = tenant
-        .grant(
-            "acme",
-            json!({"class": "balance", "origin": "promotion", "amount": 100}),
-        )
-        .await;
-    let spend = tenant.spend("acme", json!({"amount": 10})).await.expect(201);
-    let refunds = format!("/v1/admin/spends/{}/refunds", text(&spend["id"]));
-    let refund = tenant
-        .support
-        .post(&refunds, json!({"amount": 4, "reason": "x"}))
-        .await
-        .expect(201);
-    let buy = json!({"pack": "small", "mode": "checkout", "success_url": "https://x.test/ok", "cancel_url": "https://x.test/no"});
-    let top_up = tenant.backend.post("/v1/accounts/acme/top_ups", buy).await.expect(201);
-    let session = service.stripe.session_ids(&stripe_key).pop().expect("a session");
-    let deliveries = service.stripe.pay(&session, &webhook_secret);
-    let paid = deliveries
-        .iter()
-        .find(|d| d.kind == "checkout.session.completed")
-        .expect("it is paid");
-    // Known, but of no interest: the inbox has a row, and the top-up stays open.
-    let noise = json!({"id": format!("evt_{}", tenant.slug), "object": "event", "type": "customer.created",
-        "livemode": false, "created": service.stripe.now(), "data": {"object": {"id": "cus_1", "object": "customer"}}});
-    let noise = Delivery::signed(&noise, &[&webhook_secret], service.stripe.now());
-    assert_eq!(deliver(&webhook_url, &noise).await.expect("an answer").0, 200);
-    settled(tenant, 1).await;
-    let key = tenant
-        .admin
-        .post("/v1/api_keys", json!({"role": "read", "name": "spare"}))
-        .await
-        .expect(201);
-    let named = [
-        ("grant", &grant),
-        ("spend", &spend),
-        ("refund", &refund),
-        ("top_up", &top_up),
-        ("api_key", &key),
-    ];
-    Furnished {
-        ids: named
-            .into_iter()
-            .map(|(name, object)| (name, text(&object["id"])))
-            .collect(),
-        webhook_url,
-        webhook_secret,
-        paid: paid.event(),
-    }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().expect("a text").to_owned()
-}
-
-/// Waits until the inbox has worked off `count` events, and returns them.
-async fn settled(tenant: &Tenant, count: usize) -> Vec<Value> {
-    for _ in 0..200 {
-        let events = tenant.support.get("/v1/admin/stripe_events").await.expect(200);
-        let events = events["data"].as_array().expect("a list").clone();
-        if events.len() >= count && events.iter().all(|event| event["state"] != "pending") {
-            return events;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("events are still pending");
-}
-
-/// Two tenants with the same things: the service's own, and the other.
-pub async fn neighbours() -> (TestService, Tenant, Furnished, Furnished) {
-    let service = TestService::start().await;
-    let other = Tenant::make(&service.operator).await;
-    let ours = furnish(&service, &service.tenant).await;
-    let theirs = furnish(&service, &other).await;
-    (service, other, ours, theirs)
-}
 
 #[tokio::test]
 async fn another_tenants_ids_lead_nowhere() {
@@ -120,7 +20,31 @@ async fn another_tenants_ids_lead_nowhere() {
     let intruders_before = tenant_rows::of(&mut owner, &intruder.id).await;
     let (backend, admin, support) = (&intruder.backend, &intruder.admin, &intruder.support);
     let reason = json!({"reason": "x"});
-    let calls: [(&Client, &str, &str, &str, &str); 8] = [
+    let calls: [(&Client, &str, &str, &str, &str); 14] = [
+        (backend, "GET", "/v1/holds/{id}", "hold", "hold_not_found"),
+        (backend, "POST", "/v1/holds/{id}/capture", "hold", "hold_not_found"),
+        (backend, "POST", "/v1/holds/{id}/void", "hold", "hold_not_found"),
+        (
+            backend,
+            "GET",
+            "/v1/subscriptions/{id}",
+            "subscription",
+            "subscription_not_found",
+        ),
+        (
+            backend,
+            "PATCH",
+            "/v1/subscriptions/{id}",
+            "subscription",
+            "subscription_not_found",
+        ),
+        (
+            backend,
+            "DELETE",
+            "/v1/subscriptions/{id}",
+            "subscription",
+            "subscription_not_found",
+        ),
         (backend, "GET", "/v1/spends/{id}", "spend", "spend_not_found"),
         (backend, "GET", "/v1/spends/{id}", "refund", "spend_not_found"),
         (backend, "POST", "/v1/spends/{id}/refunds", "spend", "spend_not_found"),
@@ -144,12 +68,18 @@ async fn another_tenants_ids_lead_nowhere() {
         .filter(|path| path.contains("s/{id}"))
     {
         let tried = calls.iter().any(|(_, _, operation, ..)| operation == path);
-        assert!(tried || path.starts_with("/v1/accounts/{id}"), "{path} is not tried");
+        let is_of_account = path.starts_with("/v1/accounts/{id}") || path.starts_with("/v1/admin/accounts/{id}");
+        assert!(tried || is_of_account, "{path} is not tried");
     }
     for (client, method, operation, thing, code) in calls {
         let path = operation.replace("{id}", &ours.ids[thing]);
         let answer = match method {
+            "POST" if operation.starts_with("/v1/holds") => client.post(&path, json!({})).await,
             "POST" => client.post(&path, reason.clone()).await,
+            "PATCH" => {
+                let key = [("idempotency-key", "patch")];
+                client.send(method, &path, &key, r#"{"units": 0}"#).await
+            }
             _ => client.send(method, &path, &[], "").await,
         };
         assert_eq!((answer.status, answer.code()), (404, code), "{method} {path}");
@@ -182,6 +112,7 @@ async fn nothing_that_a_tenant_reads_is_anothers() {
         "/v1/accounts/acme/top_ups",
         "/v1/accounts/acme/transactions",
         "/v1/accounts/acme/entries",
+        "/v1/accounts/acme/statement",
     ];
     let (backend, support, admin) = (&intruder.backend, &intruder.support, &intruder.admin);
     let mut reads: Vec<(&Client, &Client, String)> = lists
@@ -228,23 +159,24 @@ async fn nothing_that_a_tenant_reads_is_anothers() {
     }
     let name = format!("/v1/admin/accounts?query={}", tenant.slug);
     assert_eq!(support.get(&name).await.expect(200)["data"], json!([]));
-    assert_eq!(tenant.balance("acme").await["available"], 94);
+    assert_eq!(tenant.balance("acme").await["available"], 139);
 
     // What one does to the account of the same id, the other does not feel.
-    intruder.spend("acme", json!({"amount": 94})).await.expect(201);
+    intruder.spend("acme", json!({"amount": 139})).await.expect(201);
     intruder
         .backend
         .put("/v1/accounts/acme", json!({"name": "Mine"}))
         .await
         .expect(200);
     let revoke = format!("/v1/grants/{}/revoke", theirs.ids["grant"]);
+    // Nothing is left in it but what the hold has.
     intruder
         .backend
         .post(&revoke, json!({}))
         .await
-        .refused(409, "grant_already_closed");
+        .refused(409, "grant_held");
     assert_eq!(intruder.balance("acme").await["available"], 0);
-    assert_eq!(tenant.balance("acme").await["available"], 94);
+    assert_eq!(tenant.balance("acme").await["available"], 139);
     let name = tenant.backend.get("/v1/accounts/acme").await.expect(200)["name"].clone();
     assert_eq!(name, format!("Acme of {}", tenant.slug));
     for tenant in [tenant, &intruder] {
@@ -315,7 +247,7 @@ async fn a_webhook_of_one_tenant_does_nothing_for_another() {
     let events = settled(&other, 2).await;
     assert!(events.iter().all(|event| event["state"] != "done"), "{events:?}");
     for (tenant, theirs) in [(&service.tenant, &ours), (&other, &theirs)] {
-        assert_eq!(tenant.balance("acme").await["available"], 94);
+        assert_eq!(tenant.balance("acme").await["available"], 139);
         let top_up = tenant
             .backend
             .get(&format!("/v1/top_ups/{}", theirs.ids["top_up"]))
@@ -329,8 +261,8 @@ async fn a_webhook_of_one_tenant_does_nothing_for_another() {
     let (status, _) = deliver(&ours.webhook_url, &misdirected).await.expect("an answer");
     assert_eq!(status, 200);
     settled(&service.tenant, 2).await;
-    assert_eq!(service.tenant.balance("acme").await["available"], 194);
-    assert_eq!(other.balance("acme").await["available"], 94);
+    assert_eq!(service.tenant.balance("acme").await["available"], 239);
+    assert_eq!(other.balance("acme").await["available"], 139);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{isolation::neighbours, tenant_rows};
+use super::{neighbours::neighbours, tenant_rows};
 
 /// Runs one statement as the service's role and takes it back: the rows it touched, or the SQLSTATE of the refusal.
 async fn as_service(owner: &mut PgConnection, tenant_ids: Option<&str>, statement: &str) -> Result<u64, String> {

@@ -24,7 +24,7 @@ impl Write {
 }
 
 /// Who sends it, the method, the operation, the id in its path, the body, and the member that another body differs in.
-type Row<'a> = (&'a Client, &'a str, &'static str, String, Value, (&'a str, Value));
+type Row<'a> = (&'a Client, &'static str, &'static str, String, Value, (&'a str, Value));
 
 /// Every write of a tenant that takes a key, and the operator's one.
 pub async fn writes(service: &TestService) -> Vec<Write> {
@@ -43,6 +43,22 @@ pub async fn writes(service: &TestService) -> Vec<Write> {
     for spend in [&mut ours, &mut theirs] {
         *spend = tenant.spend("acme", json!({"amount": 40})).await.expect(201);
     }
+    let hold = json!({"amount": 5, "expires_in_s": 3600});
+    let (mut captured, mut voided) = (Value::Null, Value::Null);
+    for held in [&mut captured, &mut voided] {
+        *held = tenant
+            .backend
+            .post("/v1/accounts/acme/holds", hold.clone())
+            .await
+            .expect(201);
+    }
+    let pro = json!({"plan": "pro", "interval": "month"});
+    let subscription = tenant
+        .backend
+        .post("/v1/accounts/acme/subscriptions", pro.clone())
+        .await
+        .expect(201);
+    let soon = scrip::clock::Clock::now(&scrip::clock::SystemClock) + chrono::TimeDelta::seconds(60);
     let id = |object: &Value| object["id"].as_str().expect("an id").to_owned();
     let top_up =
         |url: &str| json!({"pack": "small", "mode": "checkout", "success_url": url, "cancel_url": "https://x.test/no"});
@@ -52,7 +68,7 @@ pub async fn writes(service: &TestService) -> Vec<Write> {
         body
     };
     let slug = format!("w-{}", fresh_key());
-    let all: [Row<'_>; 11] = [
+    let all: [Row<'_>; 19] = [
         (
             &service.operator,
             "POST",
@@ -128,6 +144,70 @@ pub async fn writes(service: &TestService) -> Vec<Write> {
             ("amount", json!(11)),
         ),
         (
+            &tenant.admin,
+            "POST",
+            "/v1/test_clock/advance",
+            String::new(),
+            json!({"to": soon}),
+            ("to", json!(soon + chrono::TimeDelta::seconds(60))),
+        ),
+        (
+            &tenant.backend,
+            "POST",
+            "/v1/accounts/{id}/quotes",
+            "acme".into(),
+            json!({"amount": 5, "operation": "render"}),
+            ("amount", json!(6)),
+        ),
+        (
+            &tenant.backend,
+            "POST",
+            "/v1/accounts/{id}/holds",
+            "acme".into(),
+            hold,
+            ("amount", json!(6)),
+        ),
+        (
+            &tenant.backend,
+            "POST",
+            "/v1/holds/{id}/capture",
+            id(&captured),
+            json!({"amount": 3}),
+            ("amount", json!(4)),
+        ),
+        (
+            &tenant.backend,
+            "POST",
+            "/v1/holds/{id}/void",
+            id(&voided),
+            json!({"reason": "x"}),
+            ("reason", json!("y")),
+        ),
+        (
+            &tenant.backend,
+            "POST",
+            "/v1/accounts/{id}/subscriptions",
+            "acme".into(),
+            pro,
+            ("interval", Value::Null),
+        ),
+        (
+            &tenant.backend,
+            "PATCH",
+            "/v1/subscriptions/{id}",
+            id(&subscription),
+            json!({"cancel_at_period_end": true}),
+            ("cancel_at_period_end", json!(false)),
+        ),
+        (
+            &tenant.support,
+            "PUT",
+            "/v1/admin/accounts/{id}/caps",
+            "acme".into(),
+            json!({"caps": [{"window": "day", "limit": 5000}], "reason": "x"}),
+            ("reason", json!("y")),
+        ),
+        (
             &tenant.backend,
             "POST",
             "/v1/accounts/{id}/top_ups",
@@ -147,7 +227,7 @@ pub async fn writes(service: &TestService) -> Vec<Write> {
     all.into_iter()
         .map(|(client, method, operation, id, body, (name, value))| Write {
             client: client.clone(),
-            method: if method == "PUT" { "PUT" } else { "POST" },
+            method,
             operation,
             path: operation.replace("{id}", &id),
             other: changed(name, value, &body),

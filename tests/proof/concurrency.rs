@@ -216,9 +216,10 @@ pub fn submission(tenant: &Tenant, account: &str, amount: i64, metadata: Option<
             idempotency: None,
             dry_run: false,
             action: Action::Spend(SpendCredits {
-                amount: scrip::domain::credits::Amount::new(amount).expect("an amount"),
-                operation: None,
-                member: None,
+                charge: scrip::domain::decide::Charge {
+                    amount: scrip::domain::credits::Amount::new(amount),
+                    ..Default::default()
+                },
                 partial: false,
                 metadata: metadata.and_then(|m| m.as_object().cloned()),
             }),

@@ -7,6 +7,7 @@ mod support;
 mod command_line;
 mod concurrency;
 mod crash;
+mod due_work;
 mod migrations;
 mod overload;
 mod program_command;

@@ -101,6 +101,24 @@ async fn fill(owner: &mut PgConnection) {
             "(tenant_id, id, account_id, amount, available_after, created_at, effective_at, kind)
              VALUES (:id, :id, :id, 10, 10, now(), now(), 1)",
         ),
+        (
+            "subscriptions",
+            "(tenant_id, id, account_id, plan, terms, billing, units, anchor, timezone, refreshed_from, refreshed_to, billed_from,
+              billed_to, started_at, phases, created_at)
+             VALUES (:id, :id, :id, 'pro', '{}', 1, 0, now(), 'UTC', 0, 1, 0, 1, now(), '[]', now())",
+        ),
+        (
+            "holds",
+            "(tenant_id, id, account_id, status, amount, captured, drawdown, created_at, expires_at)
+             VALUES (:id, :id, :id, 1, 5, 0, '[]', now(), now())",
+        ),
+        (
+            "quotes",
+            "(tenant_id, id, account_id, amount, drawdown, caps, affordable, created_at, expires_at)
+             VALUES (:id, :id, :id, 5, '[]', '[]', true, now(), now())",
+        ),
+        ("account_due", "VALUES (:id, :id, now(), NULL)"),
+        ("test_clocks", "VALUES (:id, now())"),
         ("entries", "VALUES (:id, :id, :id, :id, 10, 1, 10, 3)"),
         ("audit_log", "VALUES (:id, :id, now(), :id, 'Sam', 'x', NULL, NULL, 'x', NULL, NULL)"),
         ("stripe_settings", "VALUES (:id, 'e', 'x', 'x', false, now())"),

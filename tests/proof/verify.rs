@@ -22,19 +22,42 @@ const TAMPERINGS: &[Tampering] = &[
         name: "a grant's remaining",
         sql: "UPDATE grants SET remaining = 801 WHERE tenant_id = :tenant",
         lines: &[
-            "grant :grant: amount 1000, remaining 801; its entries brought in 1000 at first and sum to 800",
+            "grant :grant: amount 1000, remaining 801, held 0; its entries brought in 1000 at first, sum to 800 and hold 0",
             "account acme: balance 800; its grants sum to 801, its entries to 800",
         ],
     },
     Tampering {
         name: "a grant closed and emptied",
         sql: "UPDATE grants SET remaining = 0, closed_at = now() WHERE tenant_id = :tenant",
-        lines: &["grant :grant: amount 1000, remaining 0; its entries brought in 1000 at first and sum to 800"],
+        lines: &["grant :grant: amount 1000, remaining 0, held 0; its entries brought in 1000 at first, sum to 800 and hold 0"],
     },
     Tampering {
         name: "a grant's amount",
         sql: "UPDATE grants SET amount = 2000 WHERE tenant_id = :tenant",
-        lines: &["grant :grant: amount 2000, remaining 800; its entries brought in 1000 at first and sum to 800"],
+        lines: &["grant :grant: amount 2000, remaining 800, held 0; its entries brought in 1000 at first, sum to 800 and hold 0"],
+    },
+    Tampering {
+        name: "what is held of a grant",
+        sql: "UPDATE grants SET held = 5 WHERE tenant_id = :tenant",
+        lines: &[
+            "grant :grant: amount 1000, remaining 800, held 5; its entries brought in 1000 at first, sum to 800 and hold 0",
+            "grant :grant: held 5; the open holds sum to 0",
+        ],
+    },
+    Tampering {
+        name: "a hold that nothing holds",
+        sql: "INSERT INTO holds (tenant_id, id, account_id, status, amount, captured, drawdown, created_at, expires_at)
+              SELECT tenant_id, tenant_id, account_id, 1, 7, 0, jsonb_build_array(jsonb_build_object('grant_id', id, 'class',
+                  'balance', 'amount', 7)), now(), now() FROM grants WHERE tenant_id = :tenant",
+        lines: &[
+            "grant :grant: held 0; the open holds sum to 7",
+            "account acme: names 0 subscriptions, 0 holds, due never; there are 0 and 1, due never",
+        ],
+    },
+    Tampering {
+        name: "what falls due",
+        sql: "INSERT INTO account_due SELECT tenant_id, account_id, '2030-01-01T00:00:00Z' FROM grants WHERE tenant_id = :tenant",
+        lines: &["account acme: names 0 subscriptions, 0 holds, due never; there are 0 and 0, due 2030-01-01 00:00:00+00"],
     },
     Tampering {
         name: "a head's credits",
@@ -51,7 +74,7 @@ const TAMPERINGS: &[Tampering] = &[
         sql: "DELETE FROM entries WHERE tenant_id = :tenant AND transaction_id = :spend",
         lines: &[
             "transaction :spend: amount 300, 0 entries that sum to 0",
-            "grant :grant: amount 1000, remaining 800; its entries brought in 1000 at first and sum to 1100",
+            "grant :grant: amount 1000, remaining 800, held 0; its entries brought in 1000 at first, sum to 1100 and hold 0",
             "account acme: balance 800; its grants sum to 800, its entries to 1100",
         ],
     },
@@ -65,7 +88,7 @@ const TAMPERINGS: &[Tampering] = &[
         sql: "UPDATE entries SET amount = 299 WHERE tenant_id = :tenant AND transaction_id = :spend",
         lines: &[
             "transaction :spend: amount 300, 1 entries that sum to 299",
-            "grant :grant: amount 1000, remaining 800; its entries brought in 1000 at first and sum to 801",
+            "grant :grant: amount 1000, remaining 800, held 0; its entries brought in 1000 at first, sum to 801 and hold 0",
         ],
     },
     Tampering {

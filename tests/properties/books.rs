@@ -1,52 +1,28 @@
-//! The real rules under test: an account loaded and stored around every command, as the ledger does it.
-
-use std::collections::HashMap;
+//! The rules in the words of the model that counts credits: hours, numbers of grants, operations by number.
 
 use chrono::{DateTime, Duration, Utc};
 use scrip::domain::{
-    account::ExternalId,
     balance::balance,
     credits::Amount,
-    cycle::Usage,
-    decide::{
-        AccountState, Action, Command, Context, GrantCredits, RefundSpend, RevokeGrant, SpendCredits, SpendRecord,
-        decide, sweep,
-    },
-    entry::Entry,
+    decide::{Action, Charge, GrantCredits, RefundSpend, RevokeGrant, SpendCredits},
     grant::{Class, Grant, Origin},
-    ids::{AccountId, GrantId, IdSource, TransactionId},
+    ids::{GrantId, TransactionId},
     money::Money,
-    program::{Format, Program, parse},
+    program::{Format, parse},
     rejection::Rejection,
     spending_order::Draw,
     transaction::{Kind, Transaction},
 };
 use serde_json::json;
-use uuid::Uuid;
 
-use crate::model::{Parts, Policy, Refusal, Rules, Terms};
-
-#[derive(Default)]
-struct Counted(u128);
-
-impl IdSource for Counted {
-    fn next(&mut self) -> Uuid {
-        self.0 += 1;
-        Uuid::from_u128(self.0)
-    }
-}
+use crate::{
+    ledger::Ledger,
+    model::credits::{Parts, Policy, Refusal, Rules, Terms},
+};
 
 pub struct Books {
-    now: DateTime<Utc>,
-    program: Program,
-    ids: Counted,
-    /// In the order in which they came: a grant's place is its number in the model.
-    grants: Vec<Grant>,
+    ledger: Ledger,
     spends: Vec<TransactionId>,
-    records: HashMap<TransactionId, SpendRecord>,
-    usage: Usage,
-    credits: i64,
-    posted: Vec<Transaction>,
 }
 
 fn hour(hours: i64) -> DateTime<Utc> {
@@ -77,114 +53,31 @@ impl Books {
             "spending_order": rules.order.map(|class| Class::ALL[class]),
             "refunds": {"expired_source": {"plan": policy(0), "addon": policy(1), "balance": policy(2)}},
         });
+        let program = parse(&document.to_string(), Format::Json).expect("a program");
         Self {
-            now: hour(0),
-            program: parse(&document.to_string(), Format::Json).expect("a program"),
-            ids: Counted::default(),
-            grants: Vec::new(),
+            ledger: Ledger::new(hour(0), program),
             spends: Vec::new(),
-            records: HashMap::new(),
-            usage: Usage::default(),
-            credits: 0,
-            posted: Vec::new(),
         }
     }
 
     pub fn pass(&mut self, hours: i64) {
-        self.now += Duration::hours(hours);
-    }
-
-    fn open(&self) -> Vec<Grant> {
-        self.grants.iter().filter(|g| g.remaining > 0).cloned().collect()
+        self.ledger.now += Duration::hours(hours);
     }
 
     fn post(&mut self, action: Action) -> Result<Transaction, Refusal> {
-        let mut state = AccountState {
-            id: AccountId(Uuid::from_u128(1)),
-            external_id: ExternalId::try_from("acme".to_owned()).expect("an id"),
-            version: 1,
-            credits: self.credits,
-            usage: self.usage,
-            grants: self.open(),
-            spends: HashMap::new(),
-        };
-        if let Action::Refund(refund) = &action
-            && let Some(record) = self.records.get(&refund.spend_id)
-        {
-            let closed = |g: &&Grant| g.remaining == 0 && record.drawdown.iter().any(|d| d.grant_id == g.id);
-            state.grants.extend(self.grants.iter().filter(closed).cloned());
-            state.spends.insert(refund.spend_id, record.clone());
-        }
-        let mut context = Context {
-            now: self.now,
-            program: &self.program,
-            program_version: Some(1),
-            ids: &mut self.ids,
-        };
-        let mut posted = sweep(&mut state, &mut context);
-        let command = Command {
-            actor: None,
-            idempotency: None,
-            dry_run: false,
-            action,
-        };
-        let transaction = decide(&state, &command, &mut context).map_err(|rejection| self.refusal(&rejection))?;
-        state.apply(&transaction);
-        posted.push(transaction.clone());
-        self.store(state, posted);
-        self.check(&transaction);
+        let before = self.ledger.posted.len();
+        let posted = self.ledger.post(action);
+        let transaction = posted.map_err(|rejection| self.refusal(&rejection))?;
+        let spends = self.ledger.posted[before..].iter().filter(|t| t.kind == Kind::Spend);
+        self.spends.extend(spends.map(|t| t.id));
+        assert_eq!(transaction.available_after, self.balance().iter().sum::<i64>());
         Ok(transaction)
     }
 
-    fn store(&mut self, state: AccountState, posted: Vec<Transaction>) {
-        for grant in state.grants {
-            match self.grants.iter_mut().find(|g| g.id == grant.id) {
-                Some(known) => *known = grant,
-                None => self.grants.push(grant),
-            }
-        }
-        (self.usage, self.credits) = (state.usage, state.credits);
-        self.records.extend(state.spends);
-        for spend in posted.iter().filter(|t| t.kind == Kind::Spend) {
-            let record = SpendRecord {
-                amount: spend.amount,
-                refunded: 0,
-                created_at: spend.created_at,
-                operation: spend.detail.operation.clone(),
-                drawdown: spend.drawn().collect(),
-            };
-            self.records.insert(spend.id, record);
-            self.spends.push(spend.id);
-        }
-        self.posted.extend(posted);
-    }
-
-    /// The books agree with themselves.
-    fn check(&self, last: &Transaction) {
-        let mut sums: HashMap<GrantId, i64> = HashMap::new();
-        for entry in self.posted.iter().flat_map(|t| &t.entries) {
-            assert!(entry.amount > 0, "{entry:?}");
-            *sums.entry(entry.grant_id).or_default() += Entry::effect(entry);
-        }
-        for grant in &self.grants {
-            assert_eq!(grant.remaining, sums[&grant.id], "a grant is the sum of its entries");
-            assert!((0..=grant.amount).contains(&grant.remaining), "{grant:?}");
-        }
-        if last.kind == Kind::Refund {
-            let ended = |g: &&Grant| g.expires_at.is_some_and(|end| end <= self.now);
-            let kept = self.grants.iter().filter(ended).find(|g| g.remaining > 0);
-            assert!(kept.is_none(), "what is restored expires at once: {kept:?}");
-        }
-        let held: i64 = self.grants.iter().map(|g| g.remaining).sum();
-        assert_eq!(self.credits, held, "an account is the sum of its grants");
-        assert_eq!(last.available_after, self.balance().iter().sum::<i64>());
-        let ids: Vec<TransactionId> = self.posted.iter().map(|t| t.id).collect();
-        assert!(ids.is_sorted(), "the books read in the order of their ids");
-        assert!(self.usage.used >= 0, "{:?}", self.usage);
-    }
-
     pub fn balance(&self) -> [i64; 3] {
-        let balance = balance(&self.open(), &self.usage, self.now);
+        let state = self.ledger.stored();
+        let open = state.open_classes(self.ledger.program(), self.ledger.now);
+        let balance = balance(&state.grants, open, self.ledger.now);
         let by_class = [balance.by_class.plan, balance.by_class.addon, balance.by_class.balance];
         assert_eq!(balance.available, by_class.iter().sum::<i64>());
         by_class
@@ -193,22 +86,22 @@ impl Books {
     /// What is left of each grant, seen from now.
     pub fn left(&self) -> Vec<i64> {
         let left = |g: &Grant| {
-            if g.expires_at.is_some_and(|end| end <= self.now) {
+            if g.expires_at.is_some_and(|end| end <= self.ledger.now) {
                 0
             } else {
                 g.remaining
             }
         };
-        self.grants.iter().map(left).collect()
+        self.ledger.grants.iter().map(left).collect()
     }
 
     /// The lives of the grants, to compare reissues.
     pub fn ends(&self) -> Vec<Option<i64>> {
-        self.grants.iter().map(|g| g.expires_at.map(hours)).collect()
+        self.ledger.grants.iter().map(|g| g.expires_at.map(hours)).collect()
     }
 
     fn number(&self, id: GrantId) -> usize {
-        let place = self.grants.iter().position(|g| g.id == id);
+        let place = self.ledger.grants.iter().position(|g| g.id == id);
         place.expect("a grant of this account")
     }
 
@@ -272,9 +165,11 @@ impl Books {
 
     pub fn spend(&mut self, credits: i64, number: Option<u8>, partial: bool) -> Result<Parts, Refusal> {
         let spend = self.post(Action::Spend(SpendCredits {
-            amount: amount(credits),
-            operation: number.map(operation),
-            member: None,
+            charge: Charge {
+                amount: Some(amount(credits)),
+                operation: number.map(operation),
+                ..Charge::default()
+            },
             partial,
             metadata: None,
         }))?;
@@ -293,7 +188,7 @@ impl Books {
 
     pub fn revoke(&mut self, grant: usize) -> Result<i64, Refusal> {
         let revoked = self.post(Action::Revoke(RevokeGrant {
-            grant_id: self.grants[grant].id,
+            grant_id: self.ledger.grants[grant].id,
             reason: None,
         }))?;
         Ok(revoked.amount)

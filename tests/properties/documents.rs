@@ -253,7 +253,7 @@ fn reads_back(program: &Program) -> Result<(), TestCaseError> {
     for pack in program.packs.values() {
         prop_assert!(!program.pack_title(pack).is_empty());
         let from = "2026-12-31T23:59:59Z".parse().expect("a time");
-        if let Some(end) = pack.expiry.end(from, None) {
+        if let Some(end) = pack.expiry.end(from, program.timezone, None) {
             prop_assert!(end > from);
         }
     }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::{
     books::Books,
-    model::{Account, Policy, Rules, Terms},
+    model::credits::{Account, Policy, Rules, Terms},
 };
 
 /// How long a plan's cycle lasts, in hours.

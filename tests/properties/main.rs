@@ -3,8 +3,17 @@
 
 mod books;
 mod documents;
+mod found;
 mod histories;
+mod ledger;
+mod lives;
 mod model;
+mod programs;
+mod scenes;
+mod seen;
+mod side_by_side;
+mod whole_lives;
+mod wishes;
 
 use std::collections::BTreeMap;
 
@@ -95,7 +104,7 @@ proptest! {
 /// The histories go through everything that the properties above claim to try.
 #[test]
 fn the_histories_are_not_idle() {
-    use model::Refusal;
+    use model::credits::Refusal;
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
     let mut runner = TestRunner::new(config(1));
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();

@@ -3,10 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use crate::domain::{
+    cap::CapOverride,
     credits::Amount,
+    cycle::Interval,
     grant::{Class, Origin},
-    ids::{ApiKeyId, GrantId, TransactionId},
+    ids::{ApiKeyId, GrantId, QuoteId, SubscriptionId, TransactionId},
     money::Money,
+    program::Wanted,
     top_up::TopUp,
     transaction::Idempotency,
 };
@@ -23,14 +26,31 @@ pub struct Command {
     pub action: Action,
 }
 
+impl Command {
+    /// The quote that it names.
+    pub fn quote_id(&self) -> Option<QuoteId> {
+        match &self.action {
+            Action::Spend(spend) => spend.charge.quote_id,
+            Action::PlaceHold(hold) => hold.charge.quote_id,
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum Action {
     Grant(GrantCredits),
     GrantPlan(GrantPlan),
     Spend(SpendCredits),
+    PlaceHold(PlaceHold),
+    CaptureHold(CaptureHold),
+    VoidHold(VoidHold),
     Refund(RefundSpend),
     Revoke(RevokeGrant),
     CreditTopUp(Box<CreditTopUp>),
+    Subscribe(Subscribe),
+    ChangeSubscription(ChangeSubscription),
+    SetCaps(SetCaps),
 }
 
 #[derive(Debug, Clone)]
@@ -62,14 +82,49 @@ pub struct GrantPlan {
     pub reason: Option<String>,
 }
 
+/// What is to be paid for. An amount, a priced operation, or a quote of either.
+#[derive(Debug, Clone, Default)]
+pub struct Charge {
+    /// None: what the operation costs, or what was quoted.
+    pub amount: Option<Amount>,
+    pub operation: Option<String>,
+    /// Of a priced operation. None: one of it, without attributes.
+    pub wanted: Option<Wanted>,
+    pub quote_id: Option<QuoteId>,
+    pub member: Option<String>,
+}
+
 #[derive(Debug, Clone)]
 pub struct SpendCredits {
-    pub amount: Amount,
-    pub operation: Option<String>,
-    pub member: Option<String>,
+    pub charge: Charge,
     /// Take what there is if there is less.
     pub partial: bool,
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PlaceHold {
+    pub charge: Charge,
+    /// Hold what there is if there is less.
+    pub partial: bool,
+    /// None: as the program says.
+    pub expires_in_s: Option<i64>,
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct CaptureHold {
+    pub hold_id: TransactionId,
+    /// None: all that is held.
+    pub amount: Option<Amount>,
+    /// Whether it may be more than is held.
+    pub allow_over: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct VoidHold {
+    pub hold_id: TransactionId,
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -91,4 +146,33 @@ pub struct RevokeGrant {
 #[derive(Debug, Clone)]
 pub struct CreditTopUp {
     pub top_up: TopUp,
+}
+
+#[derive(Debug, Clone)]
+pub struct Subscribe {
+    pub plan: String,
+    /// None: now.
+    pub anchor: Option<DateTime<Utc>>,
+    /// None: the plan's first.
+    pub interval: Option<Interval>,
+    pub units: u32,
+}
+
+/// What is to be different; the rest stays.
+#[derive(Debug, Clone)]
+pub struct ChangeSubscription {
+    pub subscription_id: SubscriptionId,
+    pub plan: Option<String>,
+    pub interval: Option<Interval>,
+    pub units: Option<u32>,
+    /// True: it ends with its billing cycle. False: it does not, after all.
+    pub cancel: Option<bool>,
+}
+
+/// Support's caps for the account: all of them, in the place of those before.
+#[derive(Debug, Clone)]
+pub struct SetCaps {
+    pub caps: Vec<CapOverride>,
+    pub reason: String,
+    pub ticket: Option<String>,
 }

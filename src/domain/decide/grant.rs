@@ -4,7 +4,6 @@ use super::{Context, Draft, GrantCredits, GrantPlan};
 use crate::domain::{
     calendar::cycle_start,
     credits::Amount,
-    entry::{Entry, LedgerAccount},
     grant::{Class, Grant, Origin},
     ids::{GrantId, TransactionId},
     rejection::Rejection,
@@ -30,12 +29,14 @@ pub(super) fn decide(grant: &GrantCredits, context: &mut Context<'_>) -> Result<
         priority: grant.priority,
         amount: grant.amount.get(),
         remaining: grant.amount.get(),
+        held: 0,
         effective_at,
         expires_at: grant.expires_at,
         applies_to: grant.applies_to.clone(),
         paid: grant.paid.clone(),
         top_up_id: None,
         source_grant_id: None,
+        subscription_id: None,
         program_version: context.program_version,
     };
     let mut draft = issue(transaction_id, Kind::Grant, new);
@@ -79,13 +80,7 @@ pub(super) fn decide_plan(grant: &GrantPlan, context: &mut Context<'_>) -> Resul
 
 /// Credits come in as a new grant.
 pub(super) fn issue(transaction_id: TransactionId, kind: Kind, grant: Grant) -> Draft {
-    let mut draft = Draft::new(transaction_id, kind, grant.amount);
-    draft.entries.push(Entry {
-        grant_id: grant.id,
-        debit: LedgerAccount::Issued,
-        credit: LedgerAccount::of(grant.class),
-        amount: grant.amount,
-    });
-    draft.new_grants.push(grant);
+    let mut draft = Draft::new(transaction_id, kind, 0);
+    draft.issue(grant);
     draft
 }

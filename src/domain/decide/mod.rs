@@ -4,13 +4,20 @@
 //! [`AccountState::apply`] carries a transaction out on the state, entry by entry, so that the next command of the batch
 //! sees it; what remains of a grant is thereby the sum of its entries by construction.
 
+mod caps;
+mod charge;
 mod command;
+mod due;
 mod expire;
 mod grant;
+mod hold;
+mod quote;
 mod refund;
+mod renew;
 mod revoke;
 mod spend;
 mod state;
+mod subscribe;
 mod top_up;
 
 #[cfg(test)]
@@ -18,38 +25,53 @@ mod tests;
 
 use chrono::{DateTime, Utc};
 
-pub use command::{Action, Command, CreditTopUp, GrantCredits, GrantPlan, RefundSpend, RevokeGrant, SpendCredits};
-pub use expire::sweep;
+pub use command::{
+    Action, CaptureHold, ChangeSubscription, Charge, Command, CreditTopUp, GrantCredits, GrantPlan, PlaceHold,
+    RefundSpend, RevokeGrant, SetCaps, SpendCredits, Subscribe, VoidHold,
+};
+pub use due::{catch_up, next_due};
+pub use quote::quote;
+pub use renew::next_refresh;
 pub use state::{AccountState, SpendRecord};
 
 use super::{
     credits::CREDITS_MAX,
-    entry::Entry,
+    entry::{Entry, LedgerAccount},
     grant::Grant,
     ids::{IdSource, TransactionId},
     program::Program,
     rejection::Rejection,
-    transaction::{Detail, Kind, Transaction},
+    subscription::Subscription,
+    transaction::{Detail, Effects, Idempotency, Kind, Transaction},
 };
 
 /// What a rule may know beside the account: the time, the tenant's program, and where ids come from.
 pub struct Context<'a> {
+    /// The instant that is decided on: of what fell due, when it did.
     pub now: DateTime<Utc>,
+    /// The instant at which it is posted, at or after `now`.
+    pub booked_at: DateTime<Utc>,
     pub program: &'a Program,
     /// None: the tenant has not put a program yet.
     pub program_version: Option<i32>,
     pub ids: &'a mut dyn IdSource,
 }
 
-/// What `command` does to the account, or why it may not. `state` is as of `context.now`, expired grants swept.
+/// What `command` does to the account, or why it may not. `state` is as of `context.now`: caught up.
 pub fn decide(state: &AccountState, command: &Command, context: &mut Context<'_>) -> Result<Transaction, Rejection> {
     let draft = match &command.action {
         Action::Grant(grant) => grant::decide(grant, context)?,
         Action::GrantPlan(plan) => grant::decide_plan(plan, context)?,
         Action::Spend(spend) => spend::decide(state, spend, context)?,
+        Action::PlaceHold(hold) => hold::place(state, hold, context)?,
+        Action::CaptureHold(capture) => hold::capture(state, capture, context)?,
+        Action::VoidHold(void) => hold::void(state, void, context)?,
         Action::Refund(refund) => refund::decide(state, refund, context)?,
         Action::Revoke(revoke) => revoke::decide(state, revoke, context)?,
         Action::CreditTopUp(credit) => top_up::decide(state, credit, context)?,
+        Action::Subscribe(new) => subscribe::begin(state, new, context)?,
+        Action::ChangeSubscription(change) => subscribe::change(state, change, context)?,
+        Action::SetCaps(set) => caps::set(set, context)?,
     };
     let mut transaction = draft.into_transaction(state, context)?;
     transaction.actor = command.actor;
@@ -70,10 +92,13 @@ struct Draft {
     kind: Kind,
     amount: i64,
     subject: Option<uuid::Uuid>,
+    /// The key of what Scrip posts by itself.
+    idempotency: Option<Idempotency>,
     reason: Option<String>,
     detail: Detail,
     entries: Vec<Entry>,
     new_grants: Vec<Grant>,
+    effects: Effects,
     /// None: now.
     effective_at: Option<DateTime<Utc>>,
 }
@@ -85,12 +110,33 @@ impl Draft {
             kind,
             amount,
             subject: None,
+            idempotency: None,
             reason: None,
             detail: Detail::default(),
             entries: Vec::with_capacity(1),
             new_grants: Vec::new(),
+            effects: Effects::default(),
             effective_at: None,
         }
+    }
+
+    /// Credits come in as a new grant.
+    fn issue(&mut self, grant: Grant) {
+        self.amount += grant.amount;
+        self.entries.push(Entry {
+            grant_id: grant.id,
+            debit: LedgerAccount::Issued,
+            credit: LedgerAccount::of(grant.class),
+            amount: grant.amount,
+        });
+        self.new_grants.push(grant);
+    }
+
+    /// A subscription becomes this.
+    fn keep_subscription(&mut self, subscription: Subscription, now: DateTime<Utc>) {
+        self.subject = Some(subscription.id.0);
+        self.detail.subscription = Some(Box::new(subscription.snapshot(now)));
+        self.effects.subscription = Some(Box::new(subscription));
     }
 
     fn into_transaction(self, state: &AccountState, context: &Context<'_>) -> Result<Transaction, Rejection> {
@@ -114,25 +160,28 @@ impl Draft {
                 limit: ENTRIES_MAX,
             });
         }
-        let available_after = state.available_after(&self.entries, &self.new_grants, context.now);
-        Ok(self.posted(available_after, context.now))
+        let mut transaction = self.posted(context);
+        transaction.available_after = state.available_after(&transaction, context);
+        Ok(transaction)
     }
 
-    fn posted(self, available_after: i64, now: DateTime<Utc>) -> Transaction {
+    /// The transaction, but for what is available after it.
+    fn posted(self, context: &Context<'_>) -> Transaction {
         Transaction {
             id: self.id,
             kind: self.kind,
             amount: self.amount,
-            available_after,
-            created_at: now,
-            effective_at: self.effective_at.unwrap_or(now),
+            available_after: 0,
+            created_at: context.booked_at,
+            effective_at: self.effective_at.unwrap_or(context.now),
             actor: None,
             subject: self.subject,
-            idempotency: None,
+            idempotency: self.idempotency,
             reason: self.reason,
             detail: self.detail,
             entries: self.entries,
             new_grants: self.new_grants,
+            effects: self.effects,
         }
     }
 }

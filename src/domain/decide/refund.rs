@@ -8,6 +8,7 @@ use crate::domain::{
     refund::{ExpiredSource, REISSUE_GRACE, allocate},
     rejection::Rejection,
     spending_order::Draw,
+    subscription::Subscription,
     transaction::Kind,
 };
 
@@ -40,8 +41,10 @@ pub(super) fn decide(
     draft.subject = Some(refund.spend_id.0);
     draft.reason = Some(refund.reason.clone());
     draft.detail.operation.clone_from(&spend.operation);
+    draft.detail.member.clone_from(&spend.member);
     draft.detail.ticket.clone_from(&refund.ticket);
     draft.detail.refunded_total = Some(spend.refunded + amount);
+    draft.effects.counts = spend.headroom(&state.counters, amount);
     for part in allocate(&spend.drawdown, spend.refunded, amount) {
         give_back(state, &part, &mut draft, context)?;
     }
@@ -96,14 +99,23 @@ fn reissue(
     transaction_id: TransactionId,
     context: &mut Context<'_>,
 ) -> Grant {
-    let cycle = state.usage.at(&state.grants, context.now).cycle;
-    let end = cycle.map_or(context.now + REISSUE_GRACE, |cycle| cycle.ends_at);
+    // What a subscription granted lasts to the end of that subscription's cycle: an account may have several.
+    let of_source = source
+        .subscription_id
+        .and_then(|id| state.subscription(id))
+        .filter(|subscription| subscription.live(context.now))
+        .and_then(Subscription::refresh_cycle)
+        .filter(|cycle| cycle.ends_at > context.now);
+    let end = of_source
+        .or_else(|| state.cycle(context.now))
+        .map_or(context.now + REISSUE_GRACE, |cycle| cycle.ends_at);
     Grant {
         id: GrantId(context.ids.next()),
         transaction_id,
         origin: Origin::Reissue,
         amount,
         remaining: amount,
+        held: 0,
         effective_at: context.now,
         expires_at: Some(end),
         source_grant_id: Some(source.id),

@@ -1,4 +1,4 @@
-//! Revoking a grant: what remains of it is taken back.
+//! Revoking a grant: what remains of it and is not held is taken back.
 
 use super::{AccountState, Context, Draft, RevokeGrant};
 use crate::domain::{
@@ -17,14 +17,20 @@ pub(super) fn decide(
         grant_id: revoke.grant_id,
     };
     let grant = state.grant(revoke.grant_id).filter(|g| g.remaining > 0).ok_or(closed)?;
-    let mut draft = Draft::new(TransactionId(context.ids.next()), Kind::Revocation, grant.remaining);
+    if grant.free() == 0 {
+        return Err(Rejection::GrantHeld {
+            grant_id: grant.id,
+            held: grant.held,
+        });
+    }
+    let mut draft = Draft::new(TransactionId(context.ids.next()), Kind::Revocation, grant.free());
     draft.subject = Some(grant.id.0);
     draft.reason.clone_from(&revoke.reason);
     draft.entries.push(Entry {
         grant_id: grant.id,
         debit: LedgerAccount::of(grant.class),
         credit: LedgerAccount::Revoked,
-        amount: grant.remaining,
+        amount: grant.free(),
     });
     Ok(draft)
 }

@@ -31,12 +31,14 @@ pub(super) fn decide(
         priority: 0,
         amount: top_up.credits.get(),
         remaining: top_up.credits.get(),
+        held: 0,
         effective_at: context.now,
-        expires_at: top_up.expiry.end(context.now, cycle_end),
+        expires_at: top_up.expiry.end(context.now, context.program.timezone, cycle_end),
         applies_to: None,
         paid: Some(top_up.price.clone()),
         top_up_id: Some(top_up.id),
         source_grant_id: None,
+        subscription_id: None,
         program_version: Some(top_up.program_version),
     };
     let mut draft = issue(transaction_id, Kind::TopUp, grant);

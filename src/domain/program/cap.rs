@@ -37,6 +37,17 @@ pub enum Window {
     Cycle,
 }
 
+impl Window {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Cycle => "cycle",
+        }
+    }
+}
+
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
@@ -71,13 +82,15 @@ impl Cap {
     /// Whether it stands in the place of `other`: one of the same window and scope, for the same operations in any
     /// order.
     pub fn replaces(&self, other: &Self) -> bool {
-        let same_operations = match (&self.operations, &other.operations) {
-            (None, None) => true,
-            (Some(own), Some(others)) => {
-                own.iter().all(|o| others.contains(o)) && others.iter().all(|o| own.contains(o))
-            }
-            (None, Some(_)) | (Some(_), None) => false,
-        };
-        (self.window, self.per) == (other.window, other.per) && same_operations
+        let kind = |cap: &Self| (cap.window, cap.per, in_order(cap.operations.as_deref()));
+        kind(self) == kind(other)
     }
+}
+
+/// The same operations in an order that does not depend on who wrote them down.
+pub fn in_order(operations: Option<&[String]>) -> Option<Vec<String>> {
+    let mut operations = operations?.to_vec();
+    operations.sort_unstable();
+    operations.dedup();
+    Some(operations)
 }

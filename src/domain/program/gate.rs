@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::grant::Class;
+use crate::domain::{grant::Class, subscription::Standing};
 
 /// What opens a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
@@ -18,6 +18,15 @@ pub enum Requirement {
 }
 
 impl Requirement {
+    /// Whether an account of this standing has what it takes.
+    pub fn is_met(self, standing: Standing) -> bool {
+        match self {
+            Self::None => true,
+            Self::Subscription => standing.subscribed,
+            Self::PaidSubscription => standing.paid,
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -46,6 +55,13 @@ pub struct SpendGates {
     pub addon: Requirement,
     /// For grants of class balance. Default: none.
     pub balance: Requirement,
+}
+
+impl Gates {
+    /// Whether nothing is gated for spending: then an account's standing need not be known.
+    pub fn are_open_to_all(&self) -> bool {
+        self.spend == SpendGates::default()
+    }
 }
 
 impl SpendGates {

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use cap::{Cap, CapScope, OverWholeCap, Window};
+pub use cap::{Cap, CapScope, OverWholeCap, Window, in_order};
 pub use gate::{Gates, Requirement, SpendGates};
 pub use history::{ProgramHistory, ProgramVersion};
 pub use lint::{Warning, WarningCode, lint};

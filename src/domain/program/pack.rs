@@ -1,10 +1,11 @@
 //! Packs and custom amounts: credits for sale.
 
-use chrono::{DateTime, Days, Months, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Requirement;
 use crate::domain::{
+    calendar::{Zone, days_after, months_after},
     credits::{Amount, CREDITS_MAX},
     grant::Class,
     money::Money,
@@ -100,13 +101,14 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// The end of credits that come in at `from`; `cycle_end` is the end of the account's billing cycle. None: never.
-    pub fn end(self, from: DateTime<Utc>, cycle_end: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    /// The end of credits that come in at `from`, by the zone's wall clock; `cycle_end` is the end of the account's billing
+    /// cycle. None: never.
+    pub fn end(self, from: DateTime<Utc>, zone: Zone, cycle_end: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
         match self {
             Self::Never => None,
             Self::CycleEnd => cycle_end,
-            Self::Days(days) => from.checked_add_days(Days::new(days.into())),
-            Self::Months(months) => from.checked_add_months(Months::new(months)),
+            Self::Days(days) => days_after(from, zone, days),
+            Self::Months(months) => months_after(from, zone, months),
         }
     }
 }

@@ -221,7 +221,7 @@ impl Timeline {
             if let Some(Bonus { credits, expiry, .. }) = plan.bonus
                 && credits.of(billing) > 0
             {
-                let end = expiry.end(at, Some(self.start(billing, number + 1)?));
+                let end = expiry.end(at, self.zone, Some(self.start(billing, number + 1)?));
                 self.grant(EventKind::Bonus, number, at, credits.of(billing), end);
             }
         }

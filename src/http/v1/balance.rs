@@ -1,16 +1,23 @@
-//! An account's balance, now.
+//! An account's balance, now or at an instant of the past.
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{account, grants::GrantView};
+use super::{
+    caught_up::{Seen, see},
+    grants::GrantView,
+    period::{Parameters, invalid_time},
+};
 use crate::{
     domain::{
         account::ExternalId,
         balance::{ByClass, balance},
+        cap::CapStanding,
         credits::CREDITS_MAX,
-        program::Unit,
+        decide::{AccountState, next_refresh},
+        ids::{SubscriptionId, TenantId},
+        program::{Program, Unit},
         spending_order::sorted,
     },
     http::{
@@ -19,7 +26,7 @@ use crate::{
         error::{Problem, ProblemBody},
         state::AppState,
     },
-    storage::{accounts, grants},
+    storage::past,
 };
 
 /// What an account has, in the unit's smallest step.
@@ -41,58 +48,102 @@ pub struct BalanceView {
     remaining: i64,
     /// `available`, by class.
     by_class: ByClass,
-    #[schema(value_type = Vec<Object>)]
-    caps: [(); 0],
-    #[schema(value_type = Option<Object>)]
-    next_refresh: Option<()>,
+    /// Where the account's caps stand: not those of its members.
+    caps: Vec<CapStanding>,
+    /// The next allowance. Null: none is to come.
+    next_refresh: Option<NextRefresh>,
     /// The grants with something left that have not expired, in the order in which they are spent; those that begin
     /// later come last and do not count yet.
     grants: Vec<GrantView>,
 }
 
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoParameters {}
+/// What a subscription grants next.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct NextRefresh {
+    at: DateTime<Utc>,
+    /// The allowance, and what add-on units and bonuses bring with it.
+    amount: i64,
+    subscription_id: SubscriptionId,
+}
 
 /// The balance
+///
+/// Now, or as it was at an instant of the past: by the time from which things count, so that a grant or a renewal that was
+/// booked later for then is in it. Gates, caps and plans are those that were in force; `used` is what was counted then. A
+/// look at the past costs what the account's history costs.
 #[utoipa::path(get, path = "/v1/accounts/{id}/balance", tag = "accounts", security(("backend" = []), ("support" = []), ("read" = [])),
-    params(("id" = ExternalId, Path)), responses(
-    (status = 200, description = "The balance now", body = BalanceView),
-    (status = 404, description = "`account_not_found`", body = ProblemBody)))]
+    params(("id" = ExternalId, Path),
+        ("at" = Option<DateTime<Utc>>, Query, description = "Default, and at most: now. Before the account had anything there are zeros.")),
+    responses(
+    (status = 200, description = "The balance", body = BalanceView),
+    (status = 404, description = "`account_not_found`", body = ProblemBody),
+    (status = 422, description = "`invalid_at`, with the tenant's `now`; `invalid_parameter`", body = ProblemBody)))]
 pub async fn get(
     State(state): State<AppState>,
     Reader { 0: principal }: Reader,
     Path(id): Path<ExternalId>,
-    Query(NoParameters {}): Query<NoParameters>,
+    Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<BalanceView>, Problem> {
-    let tenant = principal.tenant;
-    let in_force = state.ledger.programs.in_force(tenant).await?;
-    let mut scope = state.db.snapshot(tenant).await?;
-    let account = account(&mut scope, tenant, &id).await?;
-    let usage = accounts::usage(&mut scope, tenant, account.id).await?;
-    let open = grants::open(&mut scope, tenant, account.id).await?;
-    scope.commit().await?;
-    let now = state.now();
-    let figures = balance(&open, &usage, now);
-    let shown = sorted(
-        &in_force.program.spending_order,
-        open.into_iter().filter(|g| !g.expired(now)).collect(),
-        now,
-    );
-    Ok(Json(BalanceView {
-        account_id: account.external_id,
+    let at = Parameters::read(pairs, &["at"])?.time("at", "invalid_at")?;
+    let mut seen = see(&state, principal.tenant, &id).await?;
+    let now = seen.now;
+    let view = match at {
+        Some(at) if at > now => {
+            let detail = "at: lies in the future: give a time up to now.";
+            return Err(invalid_time("at", "invalid_at", detail, now));
+        }
+        Some(at) if at < now => view_of_past(&mut seen, principal.tenant, id, at).await?,
+        _ => {
+            let used = seen.state.usage_at(now).used;
+            view(id, seen.state, used, seen.in_force.program(), now)
+        }
+    };
+    seen.scope.commit().await?;
+    Ok(Json(view))
+}
+
+async fn view_of_past(
+    seen: &mut Seen,
+    tenant: TenantId,
+    id: ExternalId,
+    at: DateTime<Utc>,
+) -> Result<BalanceView, Problem> {
+    let history = &seen.in_force.history;
+    let (state, used) = past::state_at(&mut seen.scope, tenant, &seen.account, history, at).await?;
+    Ok(view(id, state, used, history.at(at).0, at))
+}
+
+/// The balance of a state that is as of `now`, by then.
+fn view(id: ExternalId, state: AccountState, used: i64, program: &Program, now: DateTime<Utc>) -> BalanceView {
+    let open = state.open_classes(program, now);
+    let figures = balance(&state.grants, open, now);
+    let remaining = figures.available + figures.held + figures.frozen;
+    let next_refresh = next_refresh(&state.subscriptions, program).map(|(at, amount, subscription_id)| NextRefresh {
+        at,
+        amount,
+        subscription_id,
+    });
+    let caps = state.caps(program, now).standings(None);
+    let shown = state
+        .grants
+        .into_iter()
+        .filter(|g| g.held > 0 || !g.expired(now))
+        .collect();
+    let grants = sorted(&program.spending_order, shown, now).into_iter();
+    BalanceView {
         at: now,
-        unit: in_force.program.unit.clone(),
+        unit: program.unit.clone(),
         available: figures.available,
-        held: 0,
-        frozen: 0,
+        held: figures.held,
+        frozen: figures.frozen,
         debt: 0,
-        total: (figures.available + figures.used).min(CREDITS_MAX),
-        used: figures.used,
-        remaining: figures.available,
+        total: (remaining + used).min(CREDITS_MAX),
+        used,
+        remaining,
         by_class: figures.by_class,
-        caps: [],
-        next_refresh: None,
-        grants: shown.into_iter().map(|grant| GrantView::new(&id, grant)).collect(),
-    }))
+        caps,
+        next_refresh,
+        grants: grants.map(|grant| GrantView::seen(&id, grant, open)).collect(),
+        account_id: id,
+    }
 }

@@ -1,22 +1,18 @@
 //! Grants: credits that come in, and their revocation.
 
-use axum::{
-    Json,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{account, submit};
+use super::{caught_up::see, submit};
 use crate::{
     domain::{
         account::ExternalId,
+        balance::OpenClasses,
         credits::Amount,
         decide::{Action, GrantCredits, GrantPlan, RevokeGrant},
         grant::{Class, Grant, Origin, PRIORITY_RANGE},
-        ids::{GrantId, TopUpId, TransactionId},
+        ids::{GrantId, SubscriptionId, TopUpId, TransactionId},
         money::Money,
         text::{Name, Reason},
     },
@@ -25,7 +21,7 @@ use crate::{
         body::{Body, Path, Query},
         error::{Problem, ProblemBody},
         fields::{self, YEAR_MAX},
-        idempotency::{RequestKey, replayed},
+        idempotency::{RequestKey, posted},
         pagination::{List, Page, one_more},
         state::AppState,
     },
@@ -73,13 +69,17 @@ pub struct GrantView {
     held: i64,
     effective_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
-    frozen: bool,
+    /// Whether a closed gate keeps it from being spent. Only where it is looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frozen: Option<bool>,
     priority: i32,
     applies_to: Option<Vec<String>>,
     paid: Option<Money>,
     top_up_id: Option<TopUpId>,
-    /// Of a reissue: the expired grant in whose place it stands.
+    /// Of a reissue or a rollover: the expired grant in whose place it stands.
     source_grant_id: Option<GrantId>,
+    /// The subscription that granted it.
+    subscription_id: Option<SubscriptionId>,
     /// The version of the program it was made under.
     program_version: Option<i32>,
 }
@@ -94,16 +94,26 @@ impl GrantView {
             origin: grant.origin,
             amount: grant.amount,
             remaining: grant.remaining,
-            held: 0,
+            held: grant.held,
             effective_at: grant.effective_at,
             expires_at: grant.expires_at,
-            frozen: false,
+            frozen: None,
             priority: grant.priority,
             applies_to: grant.applies_to,
             paid: grant.paid,
             top_up_id: grant.top_up_id,
             source_grant_id: grant.source_grant_id,
+            subscription_id: grant.subscription_id,
             program_version: grant.program_version,
+        }
+    }
+
+    /// As it is now, when these classes' gates are open to its account.
+    pub fn seen(account: &ExternalId, grant: Grant, open: OpenClasses) -> Self {
+        let frozen = Some(!open.has(grant.class));
+        Self {
+            frozen,
+            ..Self::new(account, grant)
         }
     }
 }
@@ -126,8 +136,7 @@ pub async fn create(
     let receipt = submit(&state, &principal, id.clone(), idempotency, action).await?;
     let grants = receipt.transaction.new_grants.iter().cloned();
     let view: Option<GrantView> = grants.map(|grant| GrantView::new(&id, grant)).next();
-    let response = (StatusCode::CREATED, Json(view)).into_response();
-    Ok(if receipt.replayed { replayed(response) } else { response })
+    Ok(posted(StatusCode::CREATED, view, receipt.replayed))
 }
 
 fn action_of(new: NewGrant) -> Result<Action, Problem> {
@@ -196,22 +205,22 @@ pub async fn list(
     Query(page): Query<Page>,
 ) -> Result<Json<List<GrantView>>, Problem> {
     let (limit, before) = (page.limit()?, page.id_cursor()?);
-    let mut scope = state.db.tenant(principal.tenant).await?;
-    let account = account(&mut scope, principal.tenant, &id).await?;
+    let mut seen = see(&state, principal.tenant, &id).await?;
+    let open = seen.state.open_classes(seen.in_force.program(), seen.now);
     let found = grants::list(
-        &mut scope,
+        &mut seen.scope,
         principal.tenant,
-        account.id,
+        seen.account.id,
         before.map(GrantId),
         one_more(limit),
     )
     .await?;
-    scope.commit().await?;
+    seen.scope.commit().await?;
     Ok(Json(List::from_items(
         found,
         limit,
         |g| g.id.to_string(),
-        |grant| GrantView::new(&id, grant),
+        |grant| GrantView::seen(&id, grant, open),
     )))
 }
 
@@ -271,6 +280,5 @@ pub async fn revoke(
         reason: transaction.reason.clone(),
         created_at: transaction.created_at,
     };
-    let response = (StatusCode::CREATED, Json(view)).into_response();
-    Ok(if receipt.replayed { replayed(response) } else { response })
+    Ok(posted(StatusCode::CREATED, view, receipt.replayed))
 }

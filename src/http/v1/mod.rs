@@ -4,15 +4,24 @@ pub mod accounts;
 pub mod admin;
 pub mod api_keys;
 pub mod balance;
+mod caught_up;
+mod charge;
 pub mod grants;
+pub mod holds;
+mod period;
 pub mod programs;
+pub mod quotes;
 pub mod refunds;
 pub mod spends;
+pub mod statement;
 pub mod stripe_settings;
+pub mod subscriptions;
 pub mod tenants;
+pub mod test_clock;
 pub mod top_ups;
 pub mod transactions;
 pub mod trial_balance;
+pub mod usage;
 
 use super::{auth::Principal, error::Problem, state::AppState};
 use crate::{
@@ -31,7 +40,7 @@ async fn submit(
     state: &AppState,
     principal: &Principal,
     account: ExternalId,
-    idempotency: Idempotency,
+    idempotency: impl Into<Option<Idempotency>>,
     action: Action,
 ) -> Result<Receipt, Problem> {
     let submission = Submission {
@@ -41,7 +50,7 @@ async fn submit(
         },
         command: Command {
             actor: Some(principal.key_id),
-            idempotency: Some(idempotency),
+            idempotency: idempotency.into(),
             dry_run: false,
             action,
         },

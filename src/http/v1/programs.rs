@@ -29,6 +29,7 @@ use crate::{
     storage::{
         Scope, StorageError,
         programs::{self, Versioned},
+        test_clocks,
     },
 };
 
@@ -145,7 +146,8 @@ pub async fn put(
         key.optional(&bytes),
         async |scope: &mut Scope| {
             let by = Some(principal.key_id);
-            let put = programs::put(scope, principal.tenant, &program, state.now(), by).await;
+            let now = test_clocks::now(scope, principal.tenant, state.now()).await?;
+            let put = programs::put(scope, principal.tenant, &program, now, by).await;
             Ok((StatusCode::OK, json!(AppliedView::from(put.map_err(changed)?))))
         },
     )
@@ -191,10 +193,11 @@ pub async fn preview(
 ) -> Result<Json<Preview>, Problem> {
     let mut scope = state.db.tenant(principal.tenant).await?;
     let current = programs::current(&mut scope, principal.tenant).await?;
+    let now = test_clocks::now(&mut scope, principal.tenant, state.now()).await?;
     scope.commit().await?;
     let program = current.map_or_else(Program::default, |current| current.program);
     let Previewed { plan, anchor, interval } = previewed;
-    let anchor = anchor.unwrap_or_else(|| state.now());
+    let anchor = anchor.unwrap_or(now);
     let preview = program::preview(&program, &plan, interval, anchor, PREVIEW_MONTHS);
     Ok(Json(preview.map_err(|error| refused(&error))?))
 }

@@ -1,11 +1,6 @@
 //! Refunds of spends, by the product's backend. Support's are under /v1/admin.
 
-use axum::{
-    Json,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +19,7 @@ use crate::{
         auth::Backend,
         body::{Body, Path},
         error::{Problem, ProblemBody},
-        idempotency::{RequestKey, replayed},
+        idempotency::{RequestKey, posted},
         state::AppState,
     },
     storage::transactions,
@@ -100,8 +95,7 @@ pub async fn create(
     });
     let receipt = submit(&state, &principal, account.clone(), idempotency, action).await?;
     let view = RefundView::new(account, spend_id, &receipt.transaction);
-    let response = (StatusCode::CREATED, Json(view)).into_response();
-    Ok(if receipt.replayed { replayed(response) } else { response })
+    Ok(posted(StatusCode::CREATED, view, receipt.replayed))
 }
 
 /// The account whose lane a refund takes.

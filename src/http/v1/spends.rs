@@ -1,21 +1,19 @@
 //! Spends.
 
-use axum::{
-    Json,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use std::collections::BTreeMap;
+
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::submit;
+use super::{charge::Asked, submit};
 use crate::{
     domain::{
         account::ExternalId,
         credits::Amount,
-        decide::{Action, SpendCredits},
-        ids::TransactionId,
+        decide::{Action, Charge, SpendCredits},
+        ids::{QuoteId, TransactionId},
+        program::AttributeValue,
         spending_order::Draw,
         text::Name,
         transaction::Transaction,
@@ -25,7 +23,7 @@ use crate::{
         body::{Body, Path},
         error::{Problem, ProblemBody},
         fields,
-        idempotency::{RequestKey, replayed},
+        idempotency::{RequestKey, posted},
         state::AppState,
     },
     storage::{
@@ -37,9 +35,17 @@ use crate::{
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSpend {
-    amount: Amount,
-    /// What it is for: grants restricted to other operations stay untouched.
+    /// How much. Default: what the operation costs, or what was quoted.
+    amount: Option<Amount>,
+    /// What it is for: an operation of the program where no amount is given. Grants restricted to other operations stay
+    /// untouched.
     operation: Option<Name>,
+    /// How many of the operation. Default: 1.
+    quantity: Option<Amount>,
+    /// What its price depends on.
+    attributes: Option<BTreeMap<String, AttributeValue>>,
+    /// A quote to be honoured.
+    quote_id: Option<QuoteId>,
     /// Who in the account acted.
     member: Option<Name>,
     /// Take what there is if there is less. Default: false, all or nothing.
@@ -63,6 +69,16 @@ pub struct SpendView {
     drawdown: Vec<Draw>,
     available_after: i64,
     operation: Option<String>,
+    /// Of a priced operation: how many, and what its price depended on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<BTreeMap<String, AttributeValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quote_id: Option<QuoteId>,
+    /// The hold that it captured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_id: Option<TransactionId>,
     member: Option<String>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Metadata>,
@@ -73,7 +89,7 @@ pub struct SpendView {
 }
 
 impl SpendView {
-    fn new(account_id: ExternalId, spend: &Transaction) -> Self {
+    pub(super) fn new(account_id: ExternalId, spend: &Transaction) -> Self {
         Self {
             id: spend.id,
             account_id,
@@ -82,6 +98,10 @@ impl SpendView {
             drawdown: spend.drawn().collect(),
             available_after: spend.available_after,
             operation: spend.detail.operation.clone(),
+            quantity: spend.detail.wanted.as_ref().map(|wanted| wanted.quantity),
+            attributes: spend.detail.wanted.as_ref().map(|wanted| wanted.attributes.clone()),
+            quote_id: spend.detail.quote_id,
+            hold_id: spend.subject.map(TransactionId),
             member: spend.detail.member.clone(),
             metadata: spend.detail.metadata.clone(),
             created_at: spend.created_at,
@@ -97,8 +117,10 @@ impl SpendView {
     params(("id" = ExternalId, Path), ("Idempotency-Key" = String, Header)), request_body = NewSpend, responses(
     (status = 201, description = "Spent", body = SpendView),
     (status = 402, description = "`insufficient_credits`, with `needed` and `available`", body = ProblemBody),
-    (status = 404, description = "`account_not_found`", body = ProblemBody),
-    (status = 422, description = "`invalid_amount`, `idempotency_key_required`, `idempotency_key_reused`, ...", body = ProblemBody)))]
+    (status = 403, description = "`cap_exceeded`, `exceeds_cap_ever`, `gate_closed`", body = ProblemBody),
+    (status = 404, description = "`account_not_found`, `quote_not_found`", body = ProblemBody),
+    (status = 409, description = "`quote_expired`, `quote_already_used`", body = ProblemBody),
+    (status = 422, description = "`invalid_amount`, `unknown_operation`, `no_price`, `idempotency_key_required`, `idempotency_key_reused`, ...", body = ProblemBody)))]
 pub async fn create(
     State(state): State<AppState>,
     Backend { 0: principal }: Backend,
@@ -107,23 +129,26 @@ pub async fn create(
     body: Body<NewSpend>,
 ) -> Result<Response, Problem> {
     let idempotency = key.required(&body.bytes)?;
-    let NewSpend {
-        amount,
-        operation,
-        member,
-        partial,
-        metadata,
-    } = body.value;
+    let new = body.value;
+    let asked = Asked {
+        amount: new.amount,
+        operation: new.operation,
+        quantity: new.quantity,
+        attributes: new.attributes,
+        quote_id: new.quote_id,
+        member: new.member,
+    };
     let action = Action::Spend(SpendCredits {
-        amount,
-        operation: operation.map(String::from),
-        member: member.map(String::from),
-        partial,
-        metadata,
+        charge: Charge::try_from(asked)?,
+        partial: new.partial,
+        metadata: new.metadata,
     });
     let receipt = submit(&state, &principal, id.clone(), idempotency, action).await?;
-    let response = (StatusCode::CREATED, Json(SpendView::new(id, &receipt.transaction))).into_response();
-    Ok(if receipt.replayed { replayed(response) } else { response })
+    Ok(posted(
+        StatusCode::CREATED,
+        SpendView::new(id, &receipt.transaction),
+        receipt.replayed,
+    ))
 }
 
 /// A spend

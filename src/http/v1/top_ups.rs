@@ -1,6 +1,7 @@
 //! Top-ups: purchases of credits through Stripe Checkout.
 
 mod checkout;
+mod offer;
 
 use axum::{
     Json,
@@ -12,14 +13,16 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::account;
+use super::{account, caught_up::tenant_now};
 use crate::{
     domain::{
         account::ExternalId,
+        decide::catch_up,
         grant::Class,
         ids::{GrantId, TenantId, TopUpId},
         money::Money,
         program::Expiry,
+        subscription::Standing,
         text::{Link, Name},
         top_up::{Status, TopUp},
         transaction::Idempotency,
@@ -33,10 +36,11 @@ use crate::{
         state::AppState,
     },
     ledger::InForce,
+    random,
     storage::{
-        Scope,
+        Scope, account_states,
         accounts::{self, Account, Profile},
-        grants, stripe_settings, top_ups,
+        stripe_settings, top_ups,
     },
 };
 
@@ -51,7 +55,9 @@ pub enum PaymentMode {
 #[serde(deny_unknown_fields)]
 pub struct NewTopUp {
     /// A pack of the program.
-    pack: Name,
+    pack: Option<Name>,
+    /// In its place: an amount of the buyer's choice, if the program sells by amount.
+    money: Option<Money>,
     #[expect(dead_code, reason = "there is one mode so far; reading it refuses the others")]
     mode: PaymentMode,
     /// Where the buyer goes after paying: http or https.
@@ -66,7 +72,8 @@ pub struct TopUpView {
     account_id: ExternalId,
     status: Status,
     mode: PaymentMode,
-    pack: String,
+    /// Null: an amount of the buyer's choice.
+    pack: Option<String>,
     price: Money,
     credits: i64,
     class: Class,
@@ -108,9 +115,10 @@ impl TopUpView {
 #[utoipa::path(post, path = "/v1/accounts/{id}/top_ups", tag = "top-ups", security(("backend" = [])),
     params(("id" = ExternalId, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NewTopUp, responses(
     (status = 201, description = "The checkout waits for the buyer", body = TopUpView),
+    (status = 403, description = "`gate_closed`", body = ProblemBody),
     (status = 404, description = "`account_not_found`", body = ProblemBody),
     (status = 409, description = "`stripe_not_configured`, `no_current_cycle`", body = ProblemBody),
-    (status = 422, description = "`unknown_pack`, `invalid_success_url`, ...", body = ProblemBody),
+    (status = 422, description = "`unknown_pack`, `unknown_currency`, `invalid_money`, `invalid_success_url`, ...", body = ProblemBody),
     (status = 502, description = "`stripe_refused`, `stripe_unavailable`", body = ProblemBody)))]
 pub async fn create(
     State(state): State<AppState>,
@@ -234,50 +242,40 @@ async fn agree(
     new: &NewTopUp,
     in_force: &InForce,
 ) -> Result<TopUp, Problem> {
-    let unknown_pack = || {
-        let packs: Vec<&String> = in_force.program.packs.keys().collect();
-        Problem::unprocessable(
-            "unknown_pack",
-            format!("pack: the program has no pack {}.", new.pack.as_str()),
-        )
-        .with("pack", new.pack.as_str())
-        .with("packs", json!(packs))
-    };
-    let pack = in_force.program.packs.get(new.pack.as_str()).ok_or_else(unknown_pack)?;
-    let version = in_force.version.ok_or_else(unknown_pack)?;
+    let program = in_force.program();
+    let offer = offer::find(program, new)?;
+    let version = in_force.version().ok_or_else(|| offer::unknown_pack(program, new))?;
+    let now = tenant_now(state, scope, tenant, in_force).await?;
+    let mut standing = account_states::read(scope, tenant, account).await?;
+    catch_up(&mut standing, now, &in_force.history, &mut random::id_source());
+    offer.check_gate(program, Standing::at(&standing.subscriptions, now))?;
     let settings = stripe_settings::get(scope, tenant).await?.ok_or_else(|| {
         Problem::conflict(
             "stripe_not_configured",
             "The tenant has not connected Stripe: PUT /v1/stripe first.",
         )
     })?;
-    let now = state.now();
-    let usage = accounts::usage(scope, tenant, account.id).await?;
-    let cycle = usage.at(&grants::open(scope, tenant, account.id).await?, now).cycle;
-    let expires_at = if pack.expiry == Expiry::CycleEnd {
-        cycle.map(|cycle| cycle.ends_at)
-    } else {
-        None
+    let expires_at = match offer.expiry {
+        Expiry::CycleEnd => Some(standing.billing_cycle_end(now).ok_or_else(|| {
+            let detail = "What is bought expires with the account's cycle, and the account has none: no live subscription, \
+                          and no plan allocation that ends.";
+            Problem::conflict("no_current_cycle", detail)
+        })?),
+        _ => None,
     };
-    if pack.expiry == Expiry::CycleEnd && expires_at.is_none() {
-        return Err(Problem::conflict(
-            "no_current_cycle",
-            "The pack expires with the account's cycle, and the account has no live plan allocation that ends.",
-        ));
-    }
     Ok(TopUp {
-        id: TopUpId(state.ids.next(now)),
+        id: TopUpId(state.ids.next(state.now())),
         account_id: account.id,
         status: Status::Created,
-        pack: new.pack.as_str().to_owned(),
-        title: in_force.program.pack_title(pack),
+        pack: offer.pack,
+        title: offer.title,
         stripe_customer: account.profile.stripe_customer.clone(),
         email: account.profile.email.clone(),
         program_version: version,
-        price: pack.price.clone(),
-        credits: pack.credits,
-        class: pack.class,
-        expiry: pack.expiry,
+        price: offer.price,
+        credits: offer.credits,
+        class: offer.class,
+        expiry: offer.expiry,
         expires_at,
         livemode: settings.livemode,
         attempt: 1,

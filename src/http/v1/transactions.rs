@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::account;
+use super::caught_up;
 use crate::{
     domain::{
         account::ExternalId,
@@ -100,8 +100,7 @@ pub async fn list(
     Query(page): Query<Page>,
 ) -> Result<Json<List<TransactionView>>, Problem> {
     let (limit, before) = (page.limit()?, page.id_cursor()?.map(TransactionId));
-    let mut scope = state.db.snapshot(principal.tenant).await?;
-    let account = account(&mut scope, principal.tenant, &id).await?;
+    let (mut scope, account, _) = caught_up::snapshot(&state, principal.tenant, &id).await?;
     let found = transactions::list(&mut scope, principal.tenant, account.id, before, one_more(limit)).await?;
     scope.commit().await?;
     Ok(Json(List::from_items(
@@ -153,8 +152,7 @@ pub async fn list_entries(
     Query(page): Query<Page>,
 ) -> Result<Json<List<LineView>>, Problem> {
     let (limit, before) = (page.limit()?, page.cursor(entry_cursor)?);
-    let mut scope = state.db.snapshot(principal.tenant).await?;
-    let account = account(&mut scope, principal.tenant, &id).await?;
+    let (mut scope, account, _) = caught_up::snapshot(&state, principal.tenant, &id).await?;
     let found = transactions::list_entries(&mut scope, principal.tenant, account.id, before, one_more(limit)).await?;
     scope.commit().await?;
     Ok(Json(List::from_items(

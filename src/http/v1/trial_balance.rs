@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::entry::LedgerAccount,
     http::{auth::Auditor, body::Query, error::Problem, fields, state::AppState},
-    storage::trial_balance::{self, Sum},
+    storage::{
+        test_clocks,
+        trial_balance::{self, Sum},
+    },
 };
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -42,7 +45,7 @@ impl From<Sum> for LedgerAccountView {
     fn from(sum: Sum) -> Self {
         Self {
             account: sum.account,
-            side: if sum.account.class().is_some() {
+            side: if sum.account.is_customers() {
                 "customer"
             } else {
                 "tenant"
@@ -64,8 +67,11 @@ pub async fn get(
     Auditor { 0: principal }: Auditor,
     Query(At { at }): Query<At>,
 ) -> Result<Json<TrialBalanceView>, Problem> {
-    let at = at.unwrap_or_else(|| state.now());
     let mut scope = state.db.tenant(principal.tenant).await?;
+    let at = match at {
+        Some(at) => at,
+        None => test_clocks::now(&mut scope, principal.tenant, state.now()).await?,
+    };
     let sums = trial_balance::sums(&mut scope, principal.tenant, at).await?;
     scope.commit().await?;
     let accounts: Vec<LedgerAccountView> = sums.into_iter().map(LedgerAccountView::from).collect();

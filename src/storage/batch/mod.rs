@@ -1,9 +1,10 @@
 //! What the write path reads and writes: one statement to load a batch, one to store it.
 
+mod columns;
 mod load;
 mod store;
 
-pub use load::{Loaded, load, load_spends};
+pub use load::{Loaded, load, load_hold, load_quote, load_spend, load_subscription};
 pub use store::{Batch, Settled, store};
 
 use crate::domain::{account::ExternalId, ids::TenantId};

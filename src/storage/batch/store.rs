@@ -5,14 +5,17 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::columns::{EntryColumns, HeadColumns, TransactionColumns};
 use crate::{
     domain::{
         decide::AccountState,
         grant::Grant,
-        ids::{AccountId, GrantId, TenantId, TopUpId},
+        hold::Hold,
+        ids::{AccountId, GrantId, QuoteId, TenantId, TopUpId, TransactionId},
+        subscription::Subscription,
         transaction::Transaction,
     },
-    storage::{Scope, StorageError, audit_log, expect_rows, stripe_events, top_ups},
+    storage::{Scope, StorageError, audit_log, due, expect_rows, holds, quotes, stripe_events, subscriptions, top_ups},
 };
 
 /// What a batch decided, ready to be written.
@@ -20,10 +23,15 @@ use crate::{
 pub struct Batch {
     pub heads: Vec<(TenantId, AccountState)>,
     pub transactions: Vec<(TenantId, AccountId, Arc<Transaction>)>,
-    /// Grants that existed before and changed.
-    pub changed_grants: Vec<(TenantId, GrantId, i64)>,
+    /// Grants that existed before and changed: what remains and what is held.
+    pub changed_grants: Vec<(TenantId, GrantId, i64, i64)>,
     /// Grants made by the batch, as they stand at its end.
     pub new_grants: Vec<(TenantId, AccountId, Grant)>,
+    pub subscriptions: Vec<(TenantId, AccountId, Subscription)>,
+    pub holds: Vec<(TenantId, AccountId, Hold)>,
+    pub quotes_used: Vec<(TenantId, QuoteId, TransactionId)>,
+    /// Accounts for which the next due time is another than before.
+    pub due: Vec<(TenantId, AccountId, Option<DateTime<Utc>>)>,
     pub audits: Vec<(TenantId, audit_log::Record)>,
     pub settled: Vec<Settled>,
 }
@@ -33,6 +41,7 @@ pub struct Settled {
     pub tenant: TenantId,
     pub top_up_id: TopUpId,
     pub grant_id: GrantId,
+    pub credited_at: DateTime<Utc>,
     pub event_id: Option<String>,
 }
 
@@ -42,8 +51,21 @@ pub async fn store(scope: &mut Scope, batch: &Batch, now: DateTime<Utc>) -> Resu
         insert_grants(scope, batch, now).await?;
     }
     post(scope, batch, now).await?;
+    subscriptions::put(scope, &batch.subscriptions).await?;
+    holds::put(scope, &batch.holds).await?;
+    due::put(scope, &batch.due).await?;
+    for (tenant, quote, by) in &batch.quotes_used {
+        quotes::mark_used(scope, *tenant, *quote, *by).await?;
+    }
     for settled in &batch.settled {
-        top_ups::mark_credited(scope, settled.tenant, settled.top_up_id, settled.grant_id, now).await?;
+        top_ups::mark_credited(
+            scope,
+            settled.tenant,
+            settled.top_up_id,
+            settled.grant_id,
+            settled.credited_at,
+        )
+        .await?;
         if let Some(event_id) = &settled.event_id {
             stripe_events::finish(scope, settled.tenant, event_id, stripe_events::State::Done, None, now).await?;
         }
@@ -59,36 +81,48 @@ async fn post(scope: &mut Scope, batch: &Batch, now: DateTime<Utc>) -> Result<()
     let t = TransactionColumns::of(batch)?;
     let e = EntryColumns::of(batch);
     let grant_tenants: Vec<Uuid> = batch.changed_grants.iter().map(|(tenant, ..)| tenant.0).collect();
-    let grant_ids: Vec<Uuid> = batch.changed_grants.iter().map(|(_, id, _)| id.0).collect();
-    let remaining: Vec<i64> = batch.changed_grants.iter().map(|(.., remaining)| *remaining).collect();
-    let h = HeadColumns::of(batch);
+    let grant_ids: Vec<Uuid> = batch.changed_grants.iter().map(|(_, id, ..)| id.0).collect();
+    let remaining: Vec<i64> = batch
+        .changed_grants
+        .iter()
+        .map(|(_, _, remaining, _)| *remaining)
+        .collect();
+    let held: Vec<i64> = batch.changed_grants.iter().map(|(.., held)| *held).collect();
+    let h = HeadColumns::of(batch)?;
     let changed = sqlx::query!(
         r#"
         WITH new_transactions AS (
             INSERT INTO transactions (tenant_id, id, account_id, kind, amount, available_after, created_at, effective_at,
                 actor_id, subject_id, idempotency_key, request_hash, reason, detail)
-            SELECT tenant_id, id, account_id, kind, amount, available_after, $14, effective_at, actor_id, subject_id,
+            SELECT tenant_id, id, account_id, kind, amount, available_after, created_at, effective_at, actor_id, subject_id,
                 idempotency_key, request_hash, reason, detail::jsonb
             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[],
-                $7::timestamptz[], $8::uuid[], $9::uuid[], $10::text[], $11::bytea[], $12::text[], $13::text[])
+                $7::timestamptz[], $8::uuid[], $9::uuid[], $10::text[], $11::bytea[], $12::text[], $13::text[],
+                $39::timestamptz[])
                 AS t (tenant_id, id, account_id, kind, amount, available_after, effective_at, actor_id, subject_id,
-                      idempotency_key, request_hash, reason, detail)
+                      idempotency_key, request_hash, reason, detail, created_at)
         ), new_entries AS (
             INSERT INTO entries (tenant_id, account_id, transaction_id, grant_id, amount, seq, debit, credit)
             SELECT * FROM unnest($15::uuid[], $16::uuid[], $17::uuid[], $18::uuid[], $19::bigint[], $20::smallint[],
                 $21::smallint[], $22::smallint[])
         ), changed_grants AS (
             UPDATE grants g
-            SET remaining = u.remaining, closed_at = CASE WHEN u.remaining = 0 THEN $14::timestamptz END
-            FROM unnest($23::uuid[], $24::uuid[], $25::bigint[]) AS u (tenant_id, id, remaining)
+            SET remaining = u.remaining, held = u.held, closed_at = CASE WHEN u.remaining = 0 THEN $14::timestamptz END
+            FROM unnest($23::uuid[], $24::uuid[], $25::bigint[], $33::bigint[]) AS u (tenant_id, id, remaining, held)
             WHERE g.tenant_id = u.tenant_id AND g.id = u.id
             RETURNING 1
         ), changed_heads AS (
             UPDATE account_heads h
             SET version = u.version + 1, credits = u.credits, used = u.used,
-                cycle_starts_at = u.cycle_starts_at, cycle_ends_at = u.cycle_ends_at
+                cycle_starts_at = u.cycle_starts_at, cycle_ends_at = u.cycle_ends_at,
+                counts_since = u.counts_since, due_at = u.due_at,
+                live_subscriptions = u.live_subscriptions::uuid[], open_holds = u.open_holds::uuid[],
+                cap_counters = u.cap_counters::jsonb, cap_overrides = u.cap_overrides::jsonb
             FROM unnest($26::uuid[], $27::uuid[], $28::bigint[], $29::bigint[], $30::bigint[], $31::timestamptz[],
-                $32::timestamptz[]) AS u (tenant_id, account_id, version, credits, used, cycle_starts_at, cycle_ends_at)
+                $32::timestamptz[], $34::timestamptz[], $35::text[], $36::text[], $37::text[], $38::text[],
+                $40::timestamptz[])
+                AS u (tenant_id, account_id, version, credits, used, cycle_starts_at, cycle_ends_at, due_at,
+                      live_subscriptions, open_holds, cap_counters, cap_overrides, counts_since)
             WHERE h.tenant_id = u.tenant_id AND h.account_id = u.account_id AND h.version = u.version
             RETURNING 1
         )
@@ -126,6 +160,14 @@ async fn post(scope: &mut Scope, batch: &Batch, now: DateTime<Utc>) -> Result<()
         &h.used,
         h.cycle_starts_at.as_slice() as &[Option<DateTime<Utc>>],
         h.cycle_ends_at.as_slice() as &[Option<DateTime<Utc>>],
+        &held,
+        h.due_at.as_slice() as &[Option<DateTime<Utc>>],
+        &h.live_subscriptions,
+        &h.open_holds,
+        h.cap_counters.as_slice() as &[Option<String>],
+        h.cap_overrides.as_slice() as &[Option<String>],
+        &t.created_at,
+        h.counts_since.as_slice() as &[Option<DateTime<Utc>>],
     )
     .fetch_one(scope.connection())
     .await?;
@@ -137,110 +179,6 @@ async fn post(scope: &mut Scope, batch: &Batch, now: DateTime<Utc>) -> Result<()
     expect_rows("account heads", changed.heads.unsigned_abs(), batch.heads.len())
 }
 
-/// A batch's transactions, column by column.
-struct TransactionColumns<'a> {
-    tenants: Vec<Uuid>,
-    ids: Vec<Uuid>,
-    accounts: Vec<Uuid>,
-    kinds: Vec<i16>,
-    amounts: Vec<i64>,
-    available_after: Vec<i64>,
-    effective_at: Vec<DateTime<Utc>>,
-    actors: Vec<Option<Uuid>>,
-    subjects: Vec<Option<Uuid>>,
-    keys: Vec<Option<&'a str>>,
-    request_hashes: Vec<Option<&'a [u8]>>,
-    reasons: Vec<Option<&'a str>>,
-    details: Vec<Option<String>>,
-}
-
-impl<'a> TransactionColumns<'a> {
-    fn of(batch: &'a Batch) -> Result<Self, StorageError> {
-        let all = || batch.transactions.iter().map(|(.., t)| t);
-        let details = all().map(|t| match t.detail.is_empty() {
-            true => Ok(None),
-            false => serde_json::to_string(&t.detail).map(Some),
-        });
-        Ok(Self {
-            tenants: batch.transactions.iter().map(|(tenant, ..)| tenant.0).collect(),
-            ids: all().map(|t| t.id.0).collect(),
-            accounts: batch.transactions.iter().map(|(_, account, _)| account.0).collect(),
-            kinds: all().map(|t| t.kind.code()).collect(),
-            amounts: all().map(|t| t.amount).collect(),
-            available_after: all().map(|t| t.available_after).collect(),
-            effective_at: all().map(|t| t.effective_at).collect(),
-            actors: all().map(|t| t.actor.map(|id| id.0)).collect(),
-            subjects: all().map(|t| t.subject).collect(),
-            keys: all().map(|t| t.idempotency.as_ref().map(|i| i.key.as_str())).collect(),
-            request_hashes: all()
-                .map(|t| t.idempotency.as_ref().map(|i| i.request_hash.as_slice()))
-                .collect(),
-            reasons: all().map(|t| t.reason.as_deref()).collect(),
-            details: details
-                .collect::<Result<_, _>>()
-                .map_err(|e| crate::storage::rows::corrupt("a transaction's detail", e))?,
-        })
-    }
-}
-
-/// A batch's entries, column by column.
-#[derive(Default)]
-struct EntryColumns {
-    tenants: Vec<Uuid>,
-    accounts: Vec<Uuid>,
-    transactions: Vec<Uuid>,
-    grants: Vec<Uuid>,
-    amounts: Vec<i64>,
-    seqs: Vec<i16>,
-    debits: Vec<i16>,
-    credits: Vec<i16>,
-}
-
-impl EntryColumns {
-    fn of(batch: &Batch) -> Self {
-        let mut columns = Self::default();
-        for (tenant, account, transaction) in &batch.transactions {
-            for (seq, entry) in (1..).zip(&transaction.entries) {
-                columns.tenants.push(tenant.0);
-                columns.accounts.push(account.0);
-                columns.transactions.push(transaction.id.0);
-                columns.grants.push(entry.grant_id.0);
-                columns.amounts.push(entry.amount);
-                columns.seqs.push(seq);
-                columns.debits.push(entry.debit.code());
-                columns.credits.push(entry.credit.code());
-            }
-        }
-        columns
-    }
-}
-
-/// The heads of a batch's accounts, column by column. `versions` are those under which they were locked.
-struct HeadColumns {
-    tenants: Vec<Uuid>,
-    accounts: Vec<Uuid>,
-    versions: Vec<i64>,
-    credits: Vec<i64>,
-    used: Vec<i64>,
-    cycle_starts_at: Vec<Option<DateTime<Utc>>>,
-    cycle_ends_at: Vec<Option<DateTime<Utc>>>,
-}
-
-impl HeadColumns {
-    fn of(batch: &Batch) -> Self {
-        let all = || batch.heads.iter().map(|(_, state)| state);
-        Self {
-            tenants: batch.heads.iter().map(|(tenant, _)| tenant.0).collect(),
-            accounts: all().map(|s| s.id.0).collect(),
-            versions: all().map(|s| s.version).collect(),
-            credits: all().map(|s| s.credits).collect(),
-            used: all().map(|s| s.usage.used).collect(),
-            cycle_starts_at: all().map(|s| s.usage.cycle.map(|c| c.starts_at)).collect(),
-            cycle_ends_at: all().map(|s| s.usage.cycle.map(|c| c.ends_at)).collect(),
-        }
-    }
-}
-
 async fn insert_grants(scope: &mut Scope, batch: &Batch, now: DateTime<Utc>) -> Result<(), StorageError> {
     let all = || batch.new_grants.iter().map(|(.., grant)| grant);
     let tenants: Vec<Uuid> = batch.new_grants.iter().map(|(tenant, ..)| tenant.0).collect();
@@ -249,6 +187,7 @@ async fn insert_grants(scope: &mut Scope, batch: &Batch, now: DateTime<Utc>) -> 
     let transactions: Vec<Uuid> = all().map(|g| g.transaction_id.0).collect();
     let amounts: Vec<i64> = all().map(|g| g.amount).collect();
     let remaining: Vec<i64> = all().map(|g| g.remaining).collect();
+    let held: Vec<i64> = all().map(|g| g.held).collect();
     let effective_at: Vec<DateTime<Utc>> = all().map(|g| g.effective_at).collect();
     let expires_at: Vec<Option<DateTime<Utc>>> = all().map(|g| g.expires_at).collect();
     let priorities: Vec<i32> = all().map(|g| g.priority).collect();
@@ -266,18 +205,21 @@ async fn insert_grants(scope: &mut Scope, batch: &Batch, now: DateTime<Utc>) -> 
     let paid_currencies: Vec<Option<&str>> = all().map(|g| g.paid.as_ref().map(|p| p.currency.as_str())).collect();
     let top_ups: Vec<Option<Uuid>> = all().map(|g| g.top_up_id.map(|id| id.0)).collect();
     let sources: Vec<Option<Uuid>> = all().map(|g| g.source_grant_id.map(|id| id.0)).collect();
+    let subscriptions: Vec<Option<Uuid>> = all().map(|g| g.subscription_id.map(|id| id.0)).collect();
     sqlx::query!(
         r#"
         INSERT INTO grants (tenant_id, id, account_id, transaction_id, amount, remaining, effective_at, expires_at, closed_at,
-            priority, class, origin, program_version, applies_to, paid_amount, paid_currency, top_up_id, source_grant_id)
+            priority, class, origin, program_version, applies_to, paid_amount, paid_currency, top_up_id, source_grant_id, held,
+            subscription_id)
         SELECT tenant_id, id, account_id, transaction_id, amount, remaining, effective_at, expires_at,
             CASE WHEN remaining = 0 THEN $18::timestamptz END, priority, class, origin, program_version, applies_to::jsonb,
-            paid_amount, paid_currency, top_up_id, source_grant_id
+            paid_amount, paid_currency, top_up_id, source_grant_id, held, subscription_id
         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::timestamptz[],
             $8::timestamptz[], $9::integer[], $10::smallint[], $11::smallint[], $12::integer[], $13::text[],
-            $14::bigint[], $15::text[], $16::uuid[], $17::uuid[])
+            $14::bigint[], $15::text[], $16::uuid[], $17::uuid[], $19::bigint[], $20::uuid[])
             AS g (tenant_id, id, account_id, transaction_id, amount, remaining, effective_at, expires_at, priority,
-                  class, origin, program_version, applies_to, paid_amount, paid_currency, top_up_id, source_grant_id)
+                  class, origin, program_version, applies_to, paid_amount, paid_currency, top_up_id, source_grant_id, held,
+                  subscription_id)
         "#,
         &tenants,
         &ids,
@@ -297,6 +239,8 @@ async fn insert_grants(scope: &mut Scope, batch: &Batch, now: DateTime<Utc>) -> 
         top_ups.as_slice() as &[Option<Uuid>],
         sources.as_slice() as &[Option<Uuid>],
         now,
+        &held,
+        subscriptions.as_slice() as &[Option<Uuid>],
     )
     .execute(scope.connection())
     .await?;

@@ -3,7 +3,7 @@
 use super::*;
 
 fn used_and_end(books: &Books) -> (i64, Option<DateTime<Utc>>) {
-    let usage = books.usage.at(&books.open(), books.now);
+    let usage = books.usage_now();
     (usage.used, usage.cycle.map(|cycle| cycle.ends_at))
 }
 

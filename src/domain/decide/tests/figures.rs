@@ -23,13 +23,14 @@ fn available_is_split_by_class_and_counts_what_is_live() {
     let figures = |plan, addon, balance| Balance {
         available: plan + addon + balance,
         by_class: ByClass { plan, addon, balance },
-        used: 3,
+        ..Balance::default()
     };
     assert_eq!(books.balance(), figures(8, 100, 0));
     books.now = jan(5) - TICK;
     assert_eq!(books.balance(), figures(8, 100, 0));
     books.now = jan(5);
     assert_eq!(books.balance(), figures(1, 100, 1000));
+    assert_eq!(books.used(), 3);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Grants: their life, and the limits of an account.
 
 use super::*;
-use crate::domain::{credits::CREDITS_MAX, decide::GRANTS_OPEN_MAX, transaction::Kind};
+use crate::domain::{credits::CREDITS_MAX, decide::GRANTS_OPEN_MAX};
 
 #[test]
 fn a_grant_is_as_it_was_ordered() {
     let mut books = Books::new(jan(1));
-    books.version = Some(7);
+    books.put_program(7, "");
     let ordered = GrantCredits {
         origin: Origin::Import,
         expires_at: Some(jan(31)),
@@ -30,10 +30,7 @@ fn a_grant_is_as_it_was_ordered() {
     assert_eq!((transaction.kind, transaction.amount), (Kind::Grant, 25));
     assert_eq!(transaction.reason.as_deref(), Some("moved over"));
     assert_eq!(transaction.available_after, 25);
-    assert_eq!(
-        Books::moves(&transaction),
-        [(LedgerAccount::Issued, LedgerAccount::Addon, 25)]
-    );
+    assert_eq!(moves(&transaction), [(LedgerAccount::Issued, LedgerAccount::Addon, 25)]);
 }
 
 #[test]
@@ -134,7 +131,8 @@ fn an_account_has_at_most_ten_thousand_open_grants() {
     state.grants.extend(more);
     let mut context = Context {
         now: jan(1),
-        program: &books.program,
+        booked_at: jan(1),
+        program: books.programs.current().0,
         program_version: None,
         ids: &mut Counted(500),
     };
@@ -155,7 +153,7 @@ fn an_account_has_at_most_ten_thousand_open_grants() {
     };
     let spend = decide(&state, &spend, &mut context).expect("a spend makes no grant");
     assert_eq!(pairs(spend.drawn()), [(first, 1)]);
-    state.apply(&spend);
+    state.apply(&spend, jan(1));
     assert!(decide(&state, &grant, &mut context).is_ok(), "one was drained");
 }
 

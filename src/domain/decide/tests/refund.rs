@@ -1,7 +1,6 @@
 //! Refunds of spends whose grants still stand.
 
 use super::*;
-use crate::domain::transaction::Kind;
 
 /// A spend of 65: 40 of a plan, 20 of an addon, 5 of a balance; 10 stay in the balance.
 fn spent() -> (Books, [GrantId; 3], Transaction) {
@@ -27,12 +26,9 @@ fn a_whole_refund_gives_every_grant_back_what_it_paid() {
     assert_eq!(refund.detail.refunded_total, Some(65));
     assert_eq!(refund.subject, Some(spend.id.0));
     assert_eq!(refund.reason.as_deref(), Some("it failed"));
-    assert_eq!(
-        Books::moves(&refund)[0],
-        (LedgerAccount::Consumed, LedgerAccount::Balance, 5)
-    );
+    assert_eq!(moves(&refund)[0], (LedgerAccount::Consumed, LedgerAccount::Balance, 5));
     assert!(refund.new_grants.is_empty());
-    assert_eq!(books.balance().used, 0);
+    assert_eq!(books.used(), 0);
 }
 
 #[test]
@@ -47,7 +43,7 @@ fn what_was_drawn_last_goes_back_first_over_all_refunds_together() {
         let refund = books.refund(&spend, part);
         assert_eq!(pairs(refund.returned()), expected, "{part}");
         assert_eq!(refund.detail.refunded_total, Some(total));
-        assert_eq!(books.balance().used, 65 - total);
+        assert_eq!(books.used(), 65 - total);
     }
     assert_eq!(books.balance().available, 75);
 }
@@ -107,12 +103,7 @@ fn refunded_credits_are_spent_again_from_the_grant_they_came_from() {
 fn a_partial_spend_is_refunded_up_to_what_it_took() {
     let mut books = Books::new(jan(1));
     books.grant(credits(Class::Plan, 7));
-    let spend = books
-        .try_spend(SpendCredits {
-            partial: true,
-            ..spending(10)
-        })
-        .expect("it takes 7");
+    let spend = books.try_spend(partial(10)).expect("it takes 7");
     assert!(matches!(
         books.try_refund(&spend, Some(8)),
         Err(Rejection::RefundExceedsSpend {
@@ -140,10 +131,7 @@ fn a_refund_goes_back_to_a_revoked_grant_which_is_spendable_again() {
 fn a_refund_keeps_the_operation_and_the_ticket() {
     let mut books = Books::new(jan(1));
     books.grant(credits(Class::Plan, 7));
-    let spend = books.try_spend(SpendCredits {
-        operation: Some("image".to_owned()),
-        ..spending(7)
-    });
+    let spend = books.try_spend(spending_on(Some("image"), 7));
     let refund = books
         .post(Action::Refund(RefundSpend {
             spend_id: spend.expect("it is spent").id,

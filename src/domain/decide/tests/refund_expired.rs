@@ -2,13 +2,6 @@
 
 use super::*;
 
-fn ending(class: Class, amount: i64, end: DateTime<Utc>) -> GrantCredits {
-    GrantCredits {
-        expires_at: Some(end),
-        ..credits(class, amount)
-    }
-}
-
 #[test]
 fn expired_credits_come_back_as_a_new_grant_for_30_days() {
     let mut books = Books::new(jan(1));
@@ -18,12 +11,7 @@ fn expired_credits_come_back_as_a_new_grant_for_30_days() {
         paid: Some(money(900)),
         ..ending(Class::Addon, 50, jan(10))
     });
-    let spend = books
-        .try_spend(SpendCredits {
-            operation: Some("image".to_owned()),
-            ..spending(20)
-        })
-        .expect("it is spent");
+    let spend = books.try_spend(spending_on(Some("image"), 20)).expect("it is spent");
     books.now = jan(10);
     let refund = books.refund(&spend, 8);
     let [reissued] = &refund.new_grants[..] else {
@@ -38,10 +26,7 @@ fn expired_credits_come_back_as_a_new_grant_for_30_days() {
     assert_eq!(reissued.applies_to, Some(vec!["image".to_owned()]));
     assert!(reissued.was_paid(), "it stays behind the free ones");
     assert_eq!(pairs(refund.returned()), [(reissued.id, 8)]);
-    assert_eq!(
-        Books::moves(&refund),
-        [(LedgerAccount::Consumed, LedgerAccount::Addon, 8)]
-    );
+    assert_eq!(moves(&refund), [(LedgerAccount::Consumed, LedgerAccount::Addon, 8)]);
     assert_eq!(refund.available_after, 8);
     assert_eq!(books.remaining(source), 0);
     // The rest comes back as another.
@@ -135,7 +120,7 @@ fn restored_credits_go_back_and_are_gone_at_once() {
     };
     assert_eq!(reissued.source_grant_id, Some(balance));
     assert_eq!(
-        Books::moves(&refund),
+        moves(&refund),
         [
             (LedgerAccount::Consumed, LedgerAccount::Balance, 5),
             (LedgerAccount::Consumed, LedgerAccount::Plan, 10),

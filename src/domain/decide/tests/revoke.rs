@@ -1,7 +1,6 @@
 //! Revocations.
 
 use super::*;
-use crate::domain::transaction::Kind;
 
 #[test]
 fn what_remains_is_taken_back_and_what_was_spent_stays_spent() {
@@ -16,11 +15,8 @@ fn what_remains_is_taken_back_and_what_was_spent_stays_spent() {
     );
     assert_eq!(revoked.subject, Some(plan.0));
     assert_eq!(revoked.reason.as_deref(), Some("a mistake"));
-    assert_eq!(
-        Books::moves(&revoked),
-        [(LedgerAccount::Plan, LedgerAccount::Revoked, 25)]
-    );
-    assert_eq!(books.balance().used, 15);
+    assert_eq!(moves(&revoked), [(LedgerAccount::Plan, LedgerAccount::Revoked, 25)]);
+    assert_eq!(books.used(), 15);
 }
 
 #[test]

@@ -1,11 +1,6 @@
 //! Spends: what may be drawn, how much, and what is said of it.
 
 use super::*;
-use crate::domain::transaction::Kind;
-
-fn insufficient(needed: i64, available: i64) -> Rejection {
-    Rejection::InsufficientCredits { needed, available }
-}
 
 #[test]
 fn a_grant_is_spendable_from_its_start_until_just_before_its_end() {
@@ -47,7 +42,7 @@ fn a_spend_takes_all_or_nothing() {
     assert_eq!(pairs(spend.drawn()), [(plan, 40), (balance, 20)]);
     assert_eq!((spend.kind, spend.amount, spend.available_after), (Kind::Spend, 60, 0));
     assert_eq!(
-        Books::moves(&spend),
+        moves(&spend),
         [
             (LedgerAccount::Plan, LedgerAccount::Consumed, 40),
             (LedgerAccount::Balance, LedgerAccount::Consumed, 20)
@@ -69,10 +64,6 @@ fn a_spend_draws_no_further_than_it_must() {
 
 #[test]
 fn a_partial_spend_takes_what_there_is() {
-    let partial = |credits| SpendCredits {
-        partial: true,
-        ..spending(credits)
-    };
     let mut books = Books::new(jan(1));
     books.grant(credits(Class::Plan, 30));
     let enough = books.try_spend(partial(10)).expect("there is enough");
@@ -100,23 +91,25 @@ fn a_restricted_grant_pays_for_its_operations_alone() {
         ..credits(Class::Plan, 10)
     });
     let all = books.grant(credits(Class::Balance, 5));
-    let on = |operation: Option<&str>, credits| SpendCredits {
-        operation: operation.map(str::to_owned),
-        ..spending(credits)
-    };
     for operation in [None, Some("chat"), Some("imag"), Some("Image"), Some("")] {
         assert_eq!(
-            books.try_spend(on(operation, 6)),
+            books.try_spend(spending_on(operation, 6)),
             Err(insufficient(6, 5)),
             "{operation:?}"
         );
     }
-    let video = books.try_spend(on(Some("video"), 4)).expect("it applies");
+    let video = books.try_spend(spending_on(Some("video"), 4)).expect("it applies");
     assert_eq!(pairs(video.drawn()), [(images, 4)]);
     assert_eq!(video.detail.operation.as_deref(), Some("video"));
-    let image = books.try_spend(on(Some("image"), 8)).expect("both together");
+    let image = books.try_spend(spending_on(Some("image"), 8)).expect("both together");
     assert_eq!(pairs(image.drawn()), [(images, 6), (all, 2)]);
-    assert_eq!(books.try_spend(on(None, 3)).expect("it is spent").available_after, 0);
+    assert_eq!(
+        books
+            .try_spend(spending_on(None, 3))
+            .expect("it is spent")
+            .available_after,
+        0
+    );
 }
 
 #[test]
@@ -141,8 +134,11 @@ fn a_spend_remembers_what_the_caller_said() {
     let metadata = serde_json::json!({"job": 7}).as_object().cloned();
     let spend = books
         .try_spend(SpendCredits {
-            operation: Some("image".to_owned()),
-            member: Some("ann".to_owned()),
+            charge: Charge {
+                operation: Some("image".to_owned()),
+                member: Some("ann".to_owned()),
+                ..charge(3)
+            },
             metadata: metadata.clone(),
             ..spending(3)
         })

@@ -149,7 +149,7 @@ fn grants_are_shown_as_they_are_spent_and_later_ones_last() {
     let balance = books.grant(credits(Class::Balance, 1));
     let addon = books.grant(credits(Class::Addon, 1));
     let shown = |now| -> Vec<GrantId> {
-        let sorted = sorted(&books.program.spending_order, books.open(), now);
+        let sorted = sorted(&books.programs.current().0.spending_order, books.open(), now);
         sorted.iter().map(|g| g.id).collect()
     };
     assert_eq!(shown(jan(1)), [addon, balance, later_plan]);

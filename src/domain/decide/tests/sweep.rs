@@ -1,22 +1,14 @@
-//! The sweep: expiry, dated when it happened.
+//! Expiry, dated when it happened.
 
 use super::*;
-use crate::domain::transaction::Kind;
-
-fn ending(day: i64, class: Class, amount: i64) -> GrantCredits {
-    GrantCredits {
-        expires_at: Some(jan(day)),
-        ..credits(class, amount)
-    }
-}
 
 #[test]
 fn what_ended_is_posted_in_the_order_of_the_ends_and_dated_there() {
     let mut books = Books::new(jan(1));
-    let third = books.grant(ending(20, Class::Plan, 30));
-    let first = books.grant(ending(10, Class::Balance, 10));
-    let second = books.grant(ending(10, Class::Addon, 20));
-    let stays = books.grant(ending(25, Class::Plan, 40));
+    let third = books.grant(ending(Class::Plan, 30, jan(20)));
+    let first = books.grant(ending(Class::Balance, 10, jan(10)));
+    let second = books.grant(ending(Class::Addon, 20, jan(10)));
+    let stays = books.grant(ending(Class::Plan, 40, jan(25)));
     books.spend(5);
     let before = books.posted.len();
     books.now = jan(25) - TICK;
@@ -29,8 +21,8 @@ fn what_ended_is_posted_in_the_order_of_the_ends_and_dated_there() {
     assert_eq!(
         seen,
         [
-            (Kind::Expiry, Some(first.0), 10, jan(10), 40),
-            (Kind::Expiry, Some(second.0), 20, jan(10), 40),
+            (Kind::Expiry, Some(first.0), 10, jan(10), 65),
+            (Kind::Expiry, Some(second.0), 20, jan(10), 65),
             (Kind::Expiry, Some(third.0), 25, jan(20), 40),
         ]
     );
@@ -39,10 +31,7 @@ fn what_ended_is_posted_in_the_order_of_the_ends_and_dated_there() {
             .iter()
             .all(|t| t.created_at == jan(25) - TICK && t.idempotency.is_none())
     );
-    assert_eq!(
-        Books::moves(&swept[0]),
-        [(LedgerAccount::Balance, LedgerAccount::Expired, 10)]
-    );
+    assert_eq!(moves(&swept[0]), [(LedgerAccount::Balance, LedgerAccount::Expired, 10)]);
     assert_eq!(pairs(spend.drawn()), [(stays, 1)]);
     assert!(
         swept.iter().all(|t| t.id < spend.id),
@@ -53,7 +42,7 @@ fn what_ended_is_posted_in_the_order_of_the_ends_and_dated_there() {
 #[test]
 fn a_grant_ends_at_its_end_and_not_before_and_only_once() {
     let mut books = Books::new(jan(1));
-    books.grant(ending(10, Class::Plan, 10));
+    books.grant(ending(Class::Plan, 10, jan(10)));
     books.grant(credits(Class::Balance, 10));
     let expiries = |books: &Books| books.posted.iter().filter(|t| t.kind == Kind::Expiry).count();
     books.now = jan(10) - TICK;
@@ -70,7 +59,7 @@ fn a_grant_ends_at_its_end_and_not_before_and_only_once() {
 #[test]
 fn a_refused_command_leaves_no_expiry_behind() {
     let mut books = Books::new(jan(1));
-    books.grant(ending(10, Class::Plan, 10));
+    books.grant(ending(Class::Plan, 10, jan(10)));
     books.now = jan(10);
     let before = books.posted.len();
     let refused = books.try_spend(spending(1));
@@ -88,7 +77,7 @@ fn a_refused_command_leaves_no_expiry_behind() {
 #[test]
 fn a_grant_drained_before_its_end_does_not_expire() {
     let mut books = Books::new(jan(1));
-    books.grant(ending(10, Class::Plan, 10));
+    books.grant(ending(Class::Plan, 10, jan(10)));
     books.spend(10);
     books.now = jan(11);
     books.grant(credits(Class::Balance, 1));

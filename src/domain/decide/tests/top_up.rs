@@ -6,15 +6,14 @@ use crate::domain::{
     ids::TopUpId,
     program::Expiry,
     top_up::{Status, TopUp},
-    transaction::Kind,
 };
 
 fn top_up(expiry: Expiry, expires_at: Option<DateTime<Utc>>) -> TopUp {
     TopUp {
         id: TopUpId(Uuid::from_u128(77)),
-        account_id: ACCOUNT,
+        account_id: books::ACCOUNT,
         status: Status::Open,
-        pack: "small".to_owned(),
+        pack: Some("small".to_owned()),
         title: "A pack".to_owned(),
         stripe_customer: None,
         email: None,
@@ -45,7 +44,7 @@ fn credit(books: &mut Books, top_up: TopUp) -> Result<Transaction, Rejection> {
 #[test]
 fn a_purchase_becomes_a_grant_as_it_was_agreed() {
     let mut books = Books::new(jan(3));
-    books.version = Some(9);
+    books.put_program(9, "");
     let credited = credit(&mut books, top_up(Expiry::Never, None)).expect("it is credited");
     assert_eq!(
         (credited.kind, credited.amount, credited.available_after),
@@ -60,10 +59,7 @@ fn a_purchase_becomes_a_grant_as_it_was_agreed() {
     assert_eq!((grant.paid.clone(), grant.program_version), (Some(money(999)), Some(4)));
     assert_eq!(grant.top_up_id, Some(TopUpId(Uuid::from_u128(77))));
     assert_eq!((grant.effective_at, grant.expires_at), (jan(3), None));
-    assert_eq!(
-        Books::moves(&credited),
-        [(LedgerAccount::Issued, LedgerAccount::Addon, 500)]
-    );
+    assert_eq!(moves(&credited), [(LedgerAccount::Issued, LedgerAccount::Addon, 500)]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cap, Expiry, Plan, Program, Requirement, Window};
+use super::{Cap, Expiry, Plan, Program, Requirement};
 use crate::domain::grant::Class;
 
 /// Something legal but unwise.
@@ -150,13 +150,7 @@ fn caps_of<'a>(program: &'a Program, kind: Option<(&str, &'a Plan)>) -> Vec<(Str
 
 /// `75 a day`.
 fn in_words(cap: &Cap) -> String {
-    let window = match cap.window {
-        Window::Day => "day",
-        Window::Week => "week",
-        Window::Month => "month",
-        Window::Cycle => "cycle",
-    };
-    format!("{} a {window}", cap.limit.get())
+    format!("{} a {}", cap.limit.get(), cap.window.as_str())
 }
 
 fn requirement_in_words(requirement: Requirement) -> &'static str {

@@ -3,5 +3,6 @@
 
 pub mod accounts;
 pub mod audit_log;
+pub mod caps;
 pub mod refunds;
 pub mod stripe_events;

@@ -1,11 +1,6 @@
 //! Refunds of spends, by support.
 
-use axum::{
-    Json,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,7 +14,7 @@ use crate::{
         auth::Support,
         body::{Body, Path},
         error::{Problem, ProblemBody},
-        idempotency::{RequestKey, replayed},
+        idempotency::{RequestKey, posted},
         state::AppState,
         v1::refunds::{RefundView, account_of},
     },
@@ -109,6 +104,5 @@ pub async fn create(
         actor: principal.name.clone(),
     };
     let status = if dry_run { StatusCode::OK } else { StatusCode::CREATED };
-    let response = (status, Json(view)).into_response();
-    Ok(if receipt.replayed { replayed(response) } else { response })
+    Ok(posted(status, view, receipt.replayed))
 }

@@ -1,0 +1,3 @@
+//! What is done without anyone asking.
+
+pub mod due_work;

@@ -1,0 +1,117 @@
+//! What a batch changes: gathered while it is decided, written once as it stands at the end.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::{
+        decide::{AccountState, next_due},
+        ids::{AccountId, GrantId, SubscriptionId, TenantId, TransactionId},
+        transaction::Transaction,
+    },
+    storage::batch::{AccountKey, Batch},
+};
+
+/// The batch in the making.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub batch: Batch,
+    /// The accounts that are written, and what of theirs changes.
+    touched: HashMap<AccountKey, Touched>,
+}
+
+#[derive(Default)]
+struct Touched {
+    grants: HashSet<GrantId>,
+    subscriptions: HashSet<SubscriptionId>,
+    holds: HashSet<TransactionId>,
+}
+
+impl Outcome {
+    /// The account is written even if nothing was posted to it.
+    pub fn touch(&mut self, account: &AccountKey) {
+        self.touched.entry(account.clone()).or_default();
+    }
+
+    pub fn record(&mut self, account: &AccountKey, account_id: AccountId, transaction: Arc<Transaction>) {
+        let tenant = account.tenant;
+        let touched = self.touched.entry(account.clone()).or_default();
+        touched
+            .grants
+            .extend(transaction.entries.iter().map(|entry| entry.grant_id));
+        touched
+            .holds
+            .extend(transaction.effects.hold.iter().map(|hold| hold.id));
+        touched
+            .subscriptions
+            .extend(transaction.effects.subscription.iter().map(|s| s.id));
+        if let Some(quote) = transaction.effects.quote {
+            self.batch.quotes_used.push((tenant, quote, transaction.id));
+        }
+        for grant in &transaction.new_grants {
+            self.batch.new_grants.push((tenant, account_id, grant.clone()));
+        }
+        self.batch.transactions.push((tenant, account_id, transaction));
+    }
+
+    /// The rows to be written: every account, grant, subscription and hold once, as the batch leaves it.
+    pub fn into_batch(
+        mut self,
+        mut accounts: HashMap<AccountKey, AccountState>,
+        now: impl Fn(TenantId) -> DateTime<Utc>,
+    ) -> Batch {
+        let made: HashSet<GrantId> = self.batch.new_grants.iter().map(|(.., grant)| grant.id).collect();
+        let mut made_now = HashMap::with_capacity(made.len());
+        for (key, touched) in self.touched {
+            let Some(mut state) = accounts.remove(&key) else {
+                continue;
+            };
+            let tenant = key.tenant;
+            for grant in state.grants.iter().filter(|g| touched.grants.contains(&g.id)) {
+                if made.contains(&grant.id) {
+                    made_now.insert(grant.id, (grant.remaining, grant.held));
+                } else {
+                    self.batch
+                        .changed_grants
+                        .push((tenant, grant.id, grant.remaining, grant.held));
+                }
+            }
+            let subscriptions = state
+                .subscriptions
+                .iter()
+                .filter(|s| touched.subscriptions.contains(&s.id));
+            self.batch
+                .subscriptions
+                .extend(subscriptions.map(|s| (tenant, state.id, s.clone())));
+            let holds = state.holds.iter().filter(|h| touched.holds.contains(&h.id));
+            self.batch.holds.extend(holds.map(|h| (tenant, state.id, h.clone())));
+            if let Some(due_at) = new_due(&state, now(tenant)) {
+                state.due_at = due_at;
+                self.batch.due.push((tenant, state.id, due_at));
+            }
+            self.batch.heads.push((tenant, state));
+        }
+        for (.., grant) in &mut self.batch.new_grants {
+            if let Some((remaining, held)) = made_now.get(&grant.id) {
+                (grant.remaining, grant.held) = (*remaining, *held);
+            }
+        }
+        self.batch
+    }
+}
+
+/// When something falls due, if that is to be said anew. What is stored may be too early, which costs a look in vain, and
+/// never too late; so a spend that drains a grant leaves it.
+fn new_due(state: &AccountState, now: DateTime<Utc>) -> Option<Option<DateTime<Utc>>> {
+    let due = next_due(state);
+    let stands = match (state.due_at, due) {
+        (Some(stored), Some(due)) => stored > now && stored <= due,
+        (Some(stored), None) => stored > now,
+        (None, due) => due.is_none(),
+    };
+    (!stands).then_some(due)
+}
