@@ -7,9 +7,11 @@
 mod histogram;
 mod load;
 mod pgbench;
+mod renewals;
 mod report;
 mod request;
 mod service;
+mod set_up;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -37,8 +39,11 @@ struct Args {
     #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
     connections: Vec<usize>,
     /// Accounts to spread the random spends over
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=99_999))]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=999_999))]
     accounts: u32,
+    /// Subscriptions that renew at one instant while spends go on; 0 leaves that part out
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(0..=999_999))]
+    renewals: u32,
     /// Where the fresh data directory is made; it should be on a real disk
     #[arg(long, default_value_os_t = std::env::temp_dir())]
     dir: PathBuf,
@@ -89,7 +94,7 @@ fn measure(args: &Args, mut service: Service) -> Result<Report> {
             args.dir.display()
         );
     }
-    let api_key = set_up(&service, args.accounts)?;
+    let api_key = set_up::spenders(&service, args.accounts)?;
 
     eprintln!("pgbench ...");
     postgres.initialise()?;
@@ -110,6 +115,17 @@ fn measure(args: &Args, mut service: Service) -> Result<Report> {
 
     eprintln!("pgbench ...");
     let tpc_b_after = postgres.run(args.seconds)?;
+    let renewals = match args.renewals {
+        0 => None,
+        count => Some(renewals::measure(
+            &service,
+            &postgres,
+            &api_key,
+            args,
+            count,
+            &mut troubles,
+        )?),
+    };
     let (postgres, durability) = (postgres.version()?, postgres.durability()?);
 
     let stopped = service.stop()?;
@@ -140,71 +156,13 @@ fn measure(args: &Args, mut service: Service) -> Result<Report> {
         tpc_b_before,
         tpc_b_after,
         rows,
+        renewals,
         ledger_bytes_per_spend: per_spend(before.ledger, after.ledger),
         database_bytes_per_spend: per_spend(before.database, after.database),
         wal_bytes_per_spend: per_spend(before.wal, after.wal),
         verify,
         troubles,
     })
-}
-
-/// A tenant, its backend key, the accounts and a grant on each; the key is what the load spends with.
-fn set_up(service: &Service, accounts: u32) -> Result<String> {
-    let text = |answer: serde_json::Value, field: &str| {
-        answer[field]
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| format!("the answer has no {field}: {answer}"))
-    };
-    let tenant = service.call(
-        "POST",
-        "/v1/tenants",
-        None,
-        r#"{"slug":"benchmark","name":"Benchmark","mode":"sandbox"}"#,
-    )?;
-    let admin_key = text(tenant, "admin_key")?;
-    let key = service.call(
-        "POST",
-        "/v1/api_keys",
-        Some(&admin_key),
-        r#"{"role":"backend","name":"benchmark"}"#,
-    )?;
-    let api_key = text(key, "key")?;
-
-    service.call("PUT", "/v1/accounts/hot", Some(&api_key), "{}")?;
-    let grant = r#"{"class":"plan","origin":"allocation","amount":1000000000000}"#;
-    service.call("POST", "/v1/accounts/hot/grants", Some(&api_key), grant)?;
-
-    eprintln!("{accounts} accounts, a grant each ...");
-    let grant = r#"{"class":"plan","origin":"allocation","amount":1000000000}"#;
-    for (method, path, body) in [
-        ("PUT", "/v1/accounts/{}", "{}"),
-        ("POST", "/v1/accounts/{}/grants", grant),
-    ] {
-        let request = Request {
-            method,
-            path,
-            body,
-            api_key: &api_key,
-            pick: Pick::Each(accounts),
-        };
-        let window = Duration::from_secs(600);
-        let outcome = load::run(&Load {
-            address: service.address,
-            connections: 64,
-            request,
-            expected: &[200, 201],
-            warm_up: Duration::ZERO,
-            window,
-        })?;
-        if let Some(trouble) = outcome.trouble() {
-            return Err(format!("{method} {path}: {trouble}").into());
-        }
-        if outcome.total != u64::from(accounts) {
-            return Err(format!("{method} {path}: {} of {accounts} in 10 minutes", outcome.total).into());
-        }
-    }
-    Ok(api_key)
 }
 
 fn spend(
@@ -220,7 +178,7 @@ fn spend(
     let request = Request {
         method: "POST",
         path,
-        body: r#"{"amount":1}"#,
+        body: set_up::SPEND,
         api_key,
         pick,
     };

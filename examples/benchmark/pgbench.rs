@@ -100,7 +100,8 @@ impl Postgres {
         Ok(Written { ledger, database, wal })
     }
 
-    fn service(&self, sql: &str) -> Result<String> {
+    /// One statement in the service's database, as its owner.
+    pub fn service(&self, sql: &str) -> Result<String> {
         output(self.client("psql").args([
             "-XAtq",
             "-v",

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::load::Outcome;
 use crate::output;
+use crate::renewals::Renewals;
 
 pub struct Row {
     pub connections: usize,
@@ -23,6 +24,7 @@ pub struct Report {
     pub tpc_b_before: f64,
     pub tpc_b_after: f64,
     pub rows: Vec<Row>,
+    pub renewals: Option<Renewals>,
     pub ledger_bytes_per_spend: f64,
     pub database_bytes_per_spend: f64,
     pub wal_bytes_per_spend: f64,
@@ -75,8 +77,12 @@ impl Report {
         )?;
         writeln!(
             text,
-            "with a fresh idempotency key, one in flight a connection, {} s after a warm-up; only a 201 counts.",
+            "with a fresh idempotency key, one in flight a connection, {} s after a warm-up; only a 201 counts. The account has a",
             self.seconds
+        )?;
+        writeln!(
+            text,
+            "subscription, the operation a price, and two caps and a gate are looked at."
         )?;
         writeln!(
             text,
@@ -132,6 +138,9 @@ impl Report {
             .sum::<f64>()
             / answers;
         writeln!(text, "- The load generator itself used {cpu_us:.1} µs of CPU a spend.")?;
+        if let Some(renewals) = &self.renewals {
+            renewals.write(text)?;
+        }
         writeln!(text, "- `scrip verify` afterwards: {}.", self.verify)?;
         for trouble in &self.troubles {
             writeln!(text, "- **NOT A SPEND**: {trouble}")?;

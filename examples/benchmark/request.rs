@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-/// Digits of an account's number in its id, `acct-00042`.
-const ACCOUNT_DIGITS: usize = 5;
+/// Digits of an account's number in its id, `acct-000042`.
+const ACCOUNT_DIGITS: usize = 6;
 /// An idempotency key: 32 hex digits in the shape of a UUID.
 const BLANK_KEY: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -135,7 +135,7 @@ mod tests {
         let (mut bytes, slots) = Slots::format(&request, "127.0.0.1:80".parse().unwrap());
         let (blank, length) = (bytes.clone(), bytes.len());
         let mut next = Next::new(request.pick);
-        for id in ["acct-00001", "acct-00002"] {
+        for id in ["acct-000001", "acct-000002"] {
             assert!(next.fill(&mut bytes, &slots));
             let text = std::str::from_utf8(&bytes).unwrap();
             assert!(text.starts_with(&format!("POST /v1/accounts/{id}/spends HTTP/1.1\r\n")));

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
@@ -16,6 +17,8 @@ use crate::Result;
 const READY_WITHIN: Duration = Duration::from_secs(120);
 /// Draining, then Postgres's shutdown checkpoint.
 const STOP_WITHIN: Duration = Duration::from_secs(60);
+/// Numbers the calls outside the load, for their idempotency keys.
+static CALLS: AtomicU32 = AtomicU32::new(0);
 /// Keys for a database that lives a few minutes behind a loopback address.
 const OPERATOR_KEY: &str = "benchmark-operator-key-0123456789abcdef";
 const ENCRYPTION_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -209,7 +212,7 @@ fn newest_under(dir: &Path) -> Option<SystemTime> {
 fn exchange(address: SocketAddr, method: &str, path: &str, key: &str, body: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let idempotency_key = format!("benchmark-{method}-{}", path.replace('/', "-"));
+    let idempotency_key = format!("benchmark-{}", CALLS.fetch_add(1, Ordering::Relaxed));
     let length = body.len();
     stream.write_all(
         format!(
