@@ -27,7 +27,7 @@ pub struct AccountState {
     pub id: AccountId,
     pub external_id: ExternalId,
     pub version: i64,
-    /// What remains in all grants, the expired ones that are not swept yet included.
+    /// What remains in all grants, those included whose end has passed and is not posted yet.
     pub credits: i64,
     pub usage: Usage,
     /// What the jobs wait for, as it is stored: nothing falls due before.
