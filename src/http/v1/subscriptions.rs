@@ -121,8 +121,9 @@ pub struct SubscriptionChange {
 
 /// Change a subscription
 ///
-/// What is more comes at once, what is less with the next billing cycle. Asking for what it has already undoes what is
-/// pending, and grants nothing.
+/// What is more comes at once, what is less with the next billing cycle. Asking for the plan, the units and
+/// the interval that it has undoes what is pending, and grants nothing; a field left out keeps what is pending for it, unless
+/// a plan is asked for in the place of a pending one.
 #[utoipa::path(patch, path = "/v1/subscriptions/{id}", tag = "subscriptions", security(("backend" = [])),
     params(("id" = SubscriptionId, Path), ("Idempotency-Key" = String, Header)), request_body = SubscriptionChange, responses(
     (status = 200, description = "Changed, or noted for the next billing cycle", body = SubscriptionView),
