@@ -14,7 +14,7 @@ use crate::{
     ledger::Ledger,
     random::Ids,
     secrets::EncryptionKey,
-    storage::Db,
+    storage::{Db, session::Sessions},
     stripe::{gateway::StripeGateway, inbox::Inbox},
 };
 
@@ -43,7 +43,6 @@ pub struct Parts {
 /// The running parts, beside the HTTP server.
 pub struct Service {
     pub state: AppState,
-    lanes_db: Db,
     stop_workers: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -66,13 +65,13 @@ impl Service {
             ("lock_timeout", "5s"),
             ("statement_timeout", "30s"),
             ("idle_in_transaction_session_timeout", "30s"),
+            // What a transaction is that does not say otherwise, whatever the database has been told.
+            ("default_transaction_isolation", "read committed"),
         ]);
         let db = Db::new(database.clone(), CONNECTIONS);
-        // A connection a lane, so that no batch waits for a reader, and no more: a lane that goes from one of Postgres'
-        // processes to another finds none of them warm (4.0 times pgbench became 3.6).
-        let lanes_db = Db::for_lanes(database.clone(), lanes.into());
+        let sessions = Sessions::new(database.clone());
         let programs_db = Db::new(database, PROGRAM_CONNECTIONS);
-        let ledger = Arc::new(Ledger::start(lanes.into(), &lanes_db, &programs_db, &clock));
+        let ledger = Arc::new(Ledger::start(lanes.into(), &sessions, &programs_db, &clock));
         let (stop_workers, stop) = watch::channel(false);
         let (inbox, inbox_worker) = Inbox::start(db.clone(), Arc::clone(&clock), Arc::clone(&ledger), stop.clone());
         let due_worker = due_work::start(db.clone(), Arc::clone(&clock), Arc::clone(&ledger), stop);
@@ -90,7 +89,6 @@ impl Service {
         });
         Self {
             state,
-            lanes_db,
             stop_workers,
             workers: vec![inbox_worker, due_worker],
         }
@@ -105,7 +103,6 @@ impl Service {
             }
         }
         self.state.ledger.drain().await;
-        self.lanes_db.close().await;
         self.state.db.close().await;
     }
 }

@@ -43,6 +43,18 @@ pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
         "Commands that a batch of the ledger carried out"
     );
     metrics::describe_counter!(
+        "scrip_accounts_read_total",
+        "Accounts that a batch had to read because its lane did not know them"
+    );
+    metrics::describe_counter!(
+        "scrip_batch_conflicts_total",
+        "Batches done again because something they were decided on changed meanwhile"
+    );
+    metrics::describe_counter!(
+        "scrip_due_accounts_total",
+        "Accounts that the job brought up to their time"
+    );
+    metrics::describe_counter!(
         "scrip_stripe_events_total",
         "Stripe's events worked off, by what became of them"
     );

@@ -37,20 +37,17 @@ pub struct CapOverride {
 }
 
 /// What a counter counts.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CounterKey {
     pub window: Window,
     /// None: the whole account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations: Option<Vec<String>>,
 }
 
 /// What was spent and is held, of what was begun in [starts_at, ends_at).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counter {
-    #[serde(flatten)]
     pub key: CounterKey,
     pub starts_at: DateTime<Utc>,
     pub ends_at: DateTime<Utc>,
@@ -221,31 +218,62 @@ impl Caps<'_> {
             .collect()
     }
 
-    /// Where the caps stand that count a spend on `operation` by `member`.
-    pub fn counting(&self, operation: Option<&str>, member: Option<&str>) -> Vec<CapStanding> {
-        let in_force = self.in_force();
-        let counting = in_force.iter().filter(|cap| cap.counts(operation));
-        counting.filter_map(|cap| Some(self.standing(cap, member)?.2)).collect()
+    /// The caps that count a spend on `operation` by `member`, as they stand.
+    pub fn of<'a>(&'a self, operation: Option<&'a str>, member: Option<&'a str>) -> CapsOf<'a> {
+        let in_force = self.in_force().into_iter().filter(|cap| cap.counts(operation));
+        let standing = |cap: Cap| {
+            let (key, window, standing) = self.standing(&cap, member)?;
+            Some(AppliedCap {
+                over_whole_cap: cap.over_whole_cap,
+                key,
+                window,
+                standing,
+            })
+        };
+        CapsOf {
+            applied: in_force.filter_map(standing).collect(),
+            counters: self.counters,
+            operation,
+            member,
+            now: self.now,
+        }
+    }
+}
+
+/// The caps that count a spend.
+pub struct CapsOf<'a> {
+    applied: Vec<AppliedCap>,
+    counters: &'a [Counter],
+    operation: Option<&'a str>,
+    member: Option<&'a str>,
+    now: DateTime<Utc>,
+}
+
+struct AppliedCap {
+    over_whole_cap: OverWholeCap,
+    key: CounterKey,
+    window: Cycle,
+    standing: CapStanding,
+}
+
+impl CapsOf<'_> {
+    pub fn standings(self) -> Vec<CapStanding> {
+        self.applied.into_iter().map(|cap| cap.standing).collect()
     }
 
     /// How much of `needed` fits all caps; or, unless `partial`, a refusal where it does not fit one whole. What no cap bars
-    /// is counted by what [`Caps::counts`] says. `least` is what one costs where several are wanted: only one that is dearer
-    /// than the whole cap may go through in an empty window, not many that are cheap.
-    pub fn fit(
-        &self,
-        needed: i64,
-        least: i64,
-        operation: Option<&str>,
-        member: Option<&str>,
-        partial: bool,
-    ) -> Result<i64, Rejection> {
+    /// is counted by what [`CapsOf::counts`] says. `least` is what one costs where several are wanted: only one that is
+    /// dearer than the whole cap may go through in an empty window, not many that are cheap.
+    pub fn fit(&self, needed: i64, least: i64, partial: bool) -> Result<i64, Rejection> {
         let mut fits = needed;
-        for cap in self.in_force().iter().filter(|cap| cap.counts(operation)) {
-            let Some((.., standing)) = self.standing(cap, member) else {
-                continue;
-            };
+        for AppliedCap {
+            over_whole_cap,
+            standing,
+            ..
+        } in &self.applied
+        {
             let is_over_whole = needed > standing.limit;
-            let yields = cap.over_whole_cap == OverWholeCap::AllowInEmptyWindow && least > standing.limit;
+            let yields = *over_whole_cap == OverWholeCap::AllowInEmptyWindow && least > standing.limit;
             if yields && standing.used == 0 && needed == least {
                 continue;
             }
@@ -254,7 +282,7 @@ impl Caps<'_> {
                 return Err(Rejection::ExceedsCapEver {
                     needed,
                     limit: standing.limit,
-                    window: cap.window,
+                    window: standing.window,
                 });
             }
             if available == 0 || (available < needed && !partial) {
@@ -263,8 +291,8 @@ impl Caps<'_> {
                     available,
                     limit: standing.limit,
                     used: standing.used,
-                    window: cap.window,
-                    member: standing.member,
+                    window: standing.window,
+                    member: standing.member.clone(),
                     resets_at: standing.resets_at,
                 });
             }
@@ -275,16 +303,13 @@ impl Caps<'_> {
 
     /// What a spend of `amount` adds to the counters: to those of the caps in force, and to those that have begun to count in
     /// their window, so that what comes back takes nothing from one that it did not give.
-    pub fn counts(&self, amount: i64, operation: Option<&str>, member: Option<&str>) -> Vec<Count> {
-        let in_force = self.in_force();
-        let counting = in_force.iter().filter(|cap| cap.counts(operation));
+    pub fn counts(self, amount: i64) -> Vec<Count> {
+        let counting = self.applied.into_iter();
         let mut counts: Vec<Count> = counting
-            .filter_map(|cap| {
-                let (key, window, _) = self.standing(cap, member)?;
-                Some(Count { key, window, amount })
-            })
+            .map(|AppliedCap { key, window, .. }| Count { key, window, amount })
             .collect();
-        let begun = self.counters.iter().filter(|c| c.counts(operation, member, self.now));
+        let begun = self.counters.iter();
+        let begun = begun.filter(|c| c.counts(self.operation, self.member, self.now));
         for counter in begun {
             if !counts.iter().any(|count| counter.is_of(&count.key, count.window)) {
                 counts.push(Count {

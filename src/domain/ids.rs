@@ -117,6 +117,19 @@ impl<R> UuidV7Source<R> {
     }
 }
 
+/// For tests: ids that count up.
+#[cfg(test)]
+#[derive(Default, Clone)]
+pub struct Counted(pub u128);
+
+#[cfg(test)]
+impl IdSource for Counted {
+    fn next(&mut self) -> Uuid {
+        self.0 += 1;
+        Uuid::from_u128(self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -154,7 +154,12 @@ impl<'a> Past<'a> {
         let (program, _) = self.programs.at(self.reached);
         let detail = &transaction.detail;
         let (operation, member) = (detail.operation.as_deref(), detail.member.as_deref());
-        let counted = |amount| self.state.caps(program, self.reached).counts(amount, operation, member);
+        let counted = |amount| {
+            self.state
+                .caps(program, self.reached)
+                .of(operation, member)
+                .counts(amount)
+        };
         let back = |amount, begun| match amount {
             0 => Vec::new(),
             amount => given_back(&self.state.counters, amount, operation, member, begun),

@@ -33,11 +33,11 @@ pub fn router(state: AppState) -> Router {
         .merge(openapi::documentation(&document))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            REQUEST_TIMEOUT,
+        // The outermost first. As one layer: each boxes every request anew.
+        .layer((
+            middleware::from_fn(boundary::observe),
+            CatchPanicLayer::custom(error::panicked),
+            TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT),
         ))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(middleware::from_fn(boundary::observe))
         .with_state(state)
 }

@@ -1,6 +1,8 @@
-//! A batch: load, decide, store, commit.
+//! A batch: look, decide, store.
 //!
-//! [`outcome`] gathers what the decisions change.
+//! Nothing is locked while a batch is decided: `store` writes it only if the accounts are still as they were looked at.
+//! Where another process posts to the same accounts, that fails now and then; such a batch is done again, and those of the
+//! next second at once, with the accounts locked first.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,21 +13,23 @@ use std::{
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use super::outcome::Outcome;
-use super::{LedgerError, Programs, Receipt, Submission, Work, programs::InForce};
+use super::{
+    LedgerError, Programs, Receipt, Submission, Work,
+    agenda::Agenda,
+    decided::{Decided, Posted, Unwritten},
+    known_accounts::KnownAccounts,
+};
 use crate::{
     clock::Clock,
     domain::{
-        decide::{Action, Context, catch_up, decide},
-        ids::{AccountId, IdSource, TenantId, UuidV7Source},
-        rejection::Rejection,
-        tenant::Mode,
-        transaction::{Idempotency, Transaction},
+        decide::{AccountState, Action},
+        ids::{IdSource, TenantId, UuidV7Source},
     },
     storage::{
-        Db, Scope, StorageError, audit_log,
-        batch::{self, AccountKey, Batch, Loaded, Settled, TenantKey},
-        test_clocks, transactions,
+        Scope, StorageError, account_states,
+        batch::{self, AccountKey, Batch, Look, TenantKey},
+        session::{Isolation, Session, Sessions},
+        transactions,
     },
 };
 
@@ -45,125 +49,280 @@ impl<R: FnMut() -> [u8; 8] + Send> Ids for UuidV7Source<R> {
 
 /// What a lane works with.
 pub(super) struct Worker<I> {
-    pub db: Db,
+    pub sessions: Sessions,
+    pub session: Option<Session>,
     pub clock: Arc<dyn Clock>,
     pub programs: Arc<Programs>,
     pub ids: I,
-    /// When it last had its statements planned anew.
-    pub planned_at: Instant,
+    pub known: KnownAccounts,
+    /// Until then another process is taken to post to the same accounts.
+    pub contended_until: Instant,
+    /// Accounts that a batch set out to store and was not heard of again: it may still be under way.
+    pub uncertain: HashSet<AccountKey>,
 }
 
-/// For how long a lane keeps the plans of its statements.
-const PLANS_LAST: Duration = Duration::from_secs(1);
+/// What a batch is about, as it was found.
+struct Findings {
+    accounts: HashMap<AccountKey, AccountState>,
+    /// What was posted under its keys before.
+    posted: Posted,
+    look: Look,
+}
+
+/// For how long batches lock their accounts after one was in conflict.
+const CONTENDED_FOR: Duration = Duration::from_secs(1);
+
+/// How a batch makes sure that what it decides on is of one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// All accounts are known: those that it writes are found to be as they were when they are written, and the others
+    /// looked at before it is answered.
+    Known,
+    /// What is read is read in one snapshot.
+    Snapshot,
+    /// The accounts are locked first: nobody can come between.
+    Locks,
+}
+
+impl Care {
+    fn isolation(self) -> Option<Isolation> {
+        match self {
+            Self::Known => None,
+            Self::Snapshot => Some(Isolation::Snapshot),
+            Self::Locks => Some(Isolation::ReadCommitted),
+        }
+    }
+}
 
 impl<I: Ids> Worker<I> {
     /// Carries out a batch: an answer for every piece of work, in their order, or an error and nothing posted.
     pub async fn run(&mut self, work: &[Work]) -> Result<Vec<Answer>, StorageError> {
-        let tenants: Vec<TenantId> = distinct(work.iter().map(|w| w.account().tenant));
-        let mut programs = HashMap::with_capacity(tenants.len());
-        for tenant in &tenants {
-            programs.insert(*tenant, self.programs.in_force(*tenant).await?);
+        let agenda = Agenda::of(work, &self.programs).await?;
+        // What was known over a connection that broke may not stand: the database may be another, or one from before.
+        if self.session.is_none() {
+            self.known.forget_all();
         }
-        let plan_anew = self.planned_at.elapsed() >= PLANS_LAST;
-        let mut scope = self.db.batch(&tenants, plan_anew).await?;
-        if plan_anew {
-            self.planned_at = Instant::now();
+        let mut care = self.care(&agenda);
+        loop {
+            match self.attempt(&agenda, care).await {
+                Err(StorageError::Conflict) if care != Care::Locks => {
+                    metrics::counter!("scrip_batch_conflicts_total").increment(1);
+                    self.contended_until = Instant::now() + CONTENDED_FOR;
+                    care = Care::Locks;
+                }
+                result => return result,
+            }
         }
-        let loaded = load(&mut scope, work).await?;
-        let posted = replayable(&mut scope, &tenants, &loaded).await?;
-        // Looked at under the accounts' locks, so that no account is ever decided on at an earlier time than before.
-        let now = self.clock.now();
-        let times = times(&mut scope, &programs, now).await?;
-        self.ids.tell_time(now);
-        let mut decided = Decided {
-            loaded,
-            posted,
-            times,
-            caught_up: HashMap::new(),
-            outcome: Outcome::default(),
+    }
+
+    fn care(&self, agenda: &Agenda<'_>) -> Care {
+        let is_known = |account: &AccountKey| self.known.has(account);
+        if Instant::now() < self.contended_until {
+            Care::Locks
+        } else if agenda.accounts.iter().all(is_known) && !agenda.submissions().any(names_more) {
+            Care::Known
+        } else {
+            Care::Snapshot
+        }
+    }
+
+    /// On the lane's session, or a new one.
+    async fn attempt(&mut self, agenda: &Agenda<'_>, care: Care) -> Result<Vec<Answer>, StorageError> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.sessions.open().await?,
         };
-        let answers: Vec<Answer> = work
-            .iter()
-            .map(|work| decided.answer(work, &programs[&work.account().tenant], &mut self.ids))
-            .collect();
-        let batch = decided.into_batch();
-        if batch.heads.is_empty() {
-            return Ok(answers);
+        let result = self.attempt_on(&mut session, agenda, care).await;
+        let is_intact = match &result {
+            Ok(_) => true,
+            Err(error) => error.is_answer() && session.roll_back().await.is_ok(),
+        };
+        self.session = is_intact.then_some(session);
+        result
+    }
+
+    async fn attempt_on(
+        &mut self,
+        session: &mut Session,
+        agenda: &Agenda<'_>,
+        care: Care,
+    ) -> Result<Vec<Answer>, StorageError> {
+        session.enter(&agenda.tenants, care.isolation()).await?;
+        let found = self.find(session, agenda, care).await?;
+        // After the look, so that no account is ever decided on at an earlier time than before.
+        let now = self.clock.now();
+        let (answers, batch, unwritten) = self.decide(agenda, found, now);
+        if care == Care::Known {
+            confirm(session.scope(), &unwritten).await?;
         }
-        batch::store(&mut scope, &batch, now).await?;
-        scope.commit().await?;
+        self.store(session, agenda, &batch, care, now).await?;
+        self.keep(agenda, batch, unwritten);
         Ok(answers)
     }
-}
 
-fn distinct<T: Eq + std::hash::Hash + Copy>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = HashSet::new();
-    items.filter(|item| seen.insert(*item)).collect()
-}
-
-/// The time of each tenant: the machine's, or what its test clock shows.
-async fn times(
-    scope: &mut Scope,
-    programs: &HashMap<TenantId, Arc<InForce>>,
-    now: DateTime<Utc>,
-) -> Result<HashMap<TenantId, DateTime<Utc>>, StorageError> {
-    let sandboxes: Vec<TenantId> = programs
-        .iter()
-        .filter(|(_, in_force)| in_force.mode == Mode::Sandbox)
-        .map(|(tenant, _)| *tenant)
-        .collect();
-    let set = test_clocks::of(scope, &sandboxes).await?;
-    let tenants = programs.keys();
-    Ok(tenants
-        .map(|tenant| (*tenant, set.get(tenant).copied().unwrap_or(now)))
-        .collect())
-}
-
-/// Reads what the commands decide on; once more for each of those that name something that may be closed.
-async fn load(scope: &mut Scope, work: &[Work]) -> Result<Loaded, StorageError> {
-    let mut accounts: Vec<AccountKey> = work.iter().map(|w| w.account().clone()).collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    let mut keys: Vec<TenantKey> = work.iter().filter_map(key_of).collect();
-    keys.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    keys.dedup();
-    let mut loaded = batch::load(scope, &accounts, &keys).await?;
-    for submission in work.iter().filter_map(Work::submission) {
-        let tenant = submission.account.tenant;
-        let Some(account) = loaded.accounts.get_mut(&submission.account) else {
-            continue;
+    /// What the batch is about, as it stands: looked at, known, or read.
+    async fn find(&mut self, session: &mut Session, agenda: &Agenda<'_>, care: Care) -> Result<Findings, StorageError> {
+        let locked = match care {
+            Care::Locks => Some(batch::lock(session.scope(), &agenda.accounts).await?),
+            Care::Known | Care::Snapshot => None,
         };
-        match &submission.command.action {
-            Action::Refund(refund) => batch::load_spend(scope, tenant, account, refund.spend_id).await?,
-            Action::CaptureHold(capture) => batch::load_hold(scope, tenant, account, capture.hold_id).await?,
-            Action::VoidHold(void) => batch::load_hold(scope, tenant, account, void.hold_id).await?,
-            Action::ChangeSubscription(change) => {
-                batch::load_subscription(scope, tenant, account, change.subscription_id).await?;
-            }
-            _ => {}
+        let looked_at: &[AccountKey] = if care == Care::Known { &[] } else { &agenda.accounts };
+        let look = batch::look(session.scope(), looked_at, &agenda.keys, &agenda.sandboxes()).await?;
+        // One that was made since is not locked.
+        if locked.is_some_and(|locked| locked != look.accounts.len()) {
+            return Err(StorageError::Conflict);
         }
-        if let Some(quote_id) = submission.command.quote_id() {
-            batch::load_quote(scope, tenant, account, quote_id).await?;
+        let mut accounts = match care {
+            Care::Known => self.known.take_all(&agenda.accounts),
+            Care::Snapshot | Care::Locks => self.states(session.scope(), &look).await?,
+        };
+        #[cfg(debug_assertions)]
+        super::known_accounts::compare(session, &accounts).await?;
+        for submission in agenda.submissions() {
+            if let Some(state) = accounts.get_mut(&submission.account) {
+                load_named(session.scope(), submission, state).await?;
+            }
+        }
+        let posted = replayable(session.scope(), &agenda.tenants, &look).await?;
+        Ok(Findings { accounts, posted, look })
+    }
+
+    fn decide(
+        &mut self,
+        agenda: &Agenda<'_>,
+        found: Findings,
+        now: DateTime<Utc>,
+    ) -> (Vec<Answer>, Batch, Vec<Unwritten>) {
+        self.ids.tell_time(now);
+        let times = agenda.times(&found.look.clocks, now);
+        let mut decided = Decided::new(found.accounts, found.look.taken, found.posted, times);
+        let answers = agenda
+            .work
+            .iter()
+            .map(|work| decided.answer(work, agenda.in_force(work.account().tenant), &mut self.ids))
+            .collect();
+        // What is written waits for a store that may be under way, and is in its way.
+        let uncertain = agenda.accounts.iter().filter(|key| self.uncertain.contains(key));
+        uncertain.for_each(|account| decided.fence(account));
+        let (batch, unwritten) = decided.into_batch();
+        (answers, batch, unwritten)
+    }
+
+    async fn store(
+        &mut self,
+        session: &mut Session,
+        agenda: &Agenda<'_>,
+        batch: &Batch,
+        care: Care,
+        now: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        if !batch.heads.is_empty() {
+            if !batch.is_one_statement() && care != Care::Locks {
+                session.begin().await?;
+                batch::lock(session.scope(), &agenda.accounts).await?;
+            }
+            let stored = batch.heads.iter();
+            self.uncertain
+                .extend(stored.map(|(tenant, state)| AccountKey::of(*tenant, state)));
+            batch::store(session.scope(), batch, now).await?;
+        }
+        session.commit().await?;
+        for account in &agenda.accounts {
+            self.uncertain.remove(account);
+        }
+        Ok(())
+    }
+
+    /// The accounts as they stand: as they are known, or read.
+    async fn states(
+        &mut self,
+        scope: &mut Scope,
+        look: &Look,
+    ) -> Result<HashMap<AccountKey, AccountState>, StorageError> {
+        let mut states = HashMap::with_capacity(look.accounts.len());
+        let mut unknown = Vec::new();
+        for found in &look.accounts {
+            match self.known.take(&found.key, found.version) {
+                Some(state) => {
+                    states.insert(found.key.clone(), state);
+                }
+                None => unknown.push((found.key.tenant, found.id)),
+            }
+        }
+        metrics::counter!("scrip_accounts_read_total").increment(unknown.len() as u64);
+        let read = account_states::read(scope, &unknown).await?;
+        states.extend(
+            read.into_iter()
+                .map(|(tenant, state)| (AccountKey::of(tenant, &state), state)),
+        );
+        Ok(states)
+    }
+
+    /// Remembers those that callers use. What only a job brought up to its time would take their place.
+    fn keep(&mut self, agenda: &Agenda<'_>, batch: Batch, unwritten: Vec<Unwritten>) {
+        let used: HashSet<&AccountKey> = agenda.submissions().map(|submission| &submission.account).collect();
+        let written = batch.heads.into_iter().map(|(tenant, mut state)| {
+            state.version += 1;
+            (AccountKey::of(tenant, &state), state)
+        });
+        let as_found = unwritten.into_iter().filter(|account| account.is_as_found);
+        for (key, state) in written.chain(as_found.map(|account| (account.key, account.state))) {
+            if used.contains(&key) {
+                self.known.keep(key, state);
+            }
         }
     }
-    Ok(loaded)
 }
 
-fn key_of(work: &Work) -> Option<TenantKey> {
-    let idempotency = work.submission()?.command.idempotency.as_ref()?;
-    Some(TenantKey {
-        tenant: work.account().tenant,
-        key: idempotency.key.clone(),
-    })
+/// What is refused, or only tried, is answered by what an account was known to be: it must still be that.
+async fn confirm(scope: &mut Scope, unwritten: &[Unwritten]) -> Result<(), StorageError> {
+    if unwritten.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<AccountKey> = unwritten.iter().map(|account| account.key.clone()).collect();
+    let look = batch::look(scope, &keys, &[], &[]).await?;
+    let versions: HashMap<&AccountKey, i64> = look.accounts.iter().map(|found| (&found.key, found.version)).collect();
+    let stands = |account: &Unwritten| versions.get(&account.key) == Some(&account.state.version);
+    match unwritten.iter().all(stands) {
+        true => Ok(()),
+        false => Err(StorageError::Conflict),
+    }
+}
+
+/// Whether a command names something of its account that may be closed, or a quote.
+fn names_more(submission: &Submission) -> bool {
+    let names_more = matches!(
+        submission.command.action,
+        Action::Refund(_) | Action::CaptureHold(_) | Action::VoidHold(_) | Action::ChangeSubscription(_)
+    );
+    names_more || submission.command.quote_id().is_some()
+}
+
+/// Adds to a command's account what the command names.
+async fn load_named(
+    scope: &mut Scope,
+    submission: &Submission,
+    account: &mut AccountState,
+) -> Result<(), StorageError> {
+    let tenant = submission.account.tenant;
+    match &submission.command.action {
+        Action::Refund(refund) => batch::load_spend(scope, tenant, account, refund.spend_id).await?,
+        Action::CaptureHold(capture) => batch::load_hold(scope, tenant, account, capture.hold_id).await?,
+        Action::VoidHold(void) => batch::load_hold(scope, tenant, account, void.hold_id).await?,
+        Action::ChangeSubscription(change) => {
+            batch::load_subscription(scope, tenant, account, change.subscription_id).await?;
+        }
+        _ => {}
+    }
+    match submission.command.quote_id() {
+        Some(quote_id) => batch::load_quote(scope, tenant, account, quote_id).await,
+        None => Ok(()),
+    }
 }
 
 /// The transactions that carry keys of this batch already.
-async fn replayable(
-    scope: &mut Scope,
-    tenants: &[TenantId],
-    loaded: &Loaded,
-) -> Result<HashMap<TenantKey, (AccountId, Arc<Transaction>)>, StorageError> {
-    let posted = transactions::by_ids(scope, tenants, &loaded.posted).await?;
+async fn replayable(scope: &mut Scope, tenants: &[TenantId], look: &Look) -> Result<Posted, StorageError> {
+    let posted = transactions::by_ids(scope, tenants, &look.posted).await?;
     Ok(posted
         .into_iter()
         .filter_map(|posted| {
@@ -177,186 +336,4 @@ async fn replayable(
             ))
         })
         .collect())
-}
-
-/// A batch as it is being decided.
-struct Decided {
-    loaded: Loaded,
-    /// By key: what was posted before, and what this batch posts.
-    posted: HashMap<TenantKey, (AccountId, Arc<Transaction>)>,
-    times: HashMap<TenantId, DateTime<Utc>>,
-    /// What fell due for an account and is not posted yet.
-    caught_up: HashMap<AccountKey, Vec<Transaction>>,
-    outcome: Outcome,
-}
-
-impl Decided {
-    fn now(&self, tenant: TenantId) -> DateTime<Utc> {
-        self.times.get(&tenant).copied().unwrap_or_default()
-    }
-
-    fn answer(&mut self, work: &Work, in_force: &InForce, ids: &mut dyn IdSource) -> Answer {
-        let submission = match work {
-            Work::Due(account) => return self.run_due(account, in_force, ids),
-            Work::Command(submission) => submission,
-        };
-        if let Some(idempotency) = &submission.command.idempotency
-            && let Some(answer) = self.replay(submission.account.tenant, idempotency)
-        {
-            return answer;
-        }
-        let receipt = self.post(submission, in_force, ids).map_err(LedgerError::Rejected)?;
-        if submission.command.dry_run {
-            return Ok(Some(receipt));
-        }
-        self.record_caught_up(&submission.account, receipt.account_id);
-        self.record(
-            &submission.account,
-            receipt.account_id,
-            Arc::clone(&receipt.transaction),
-        );
-        self.follow_up(submission, &receipt, ids);
-        Ok(Some(receipt))
-    }
-
-    /// Posts what is due, and says anew when the next thing is.
-    fn run_due(&mut self, account: &AccountKey, in_force: &InForce, ids: &mut dyn IdSource) -> Answer {
-        self.bring_up(account, in_force, ids);
-        if let Some(id) = self.loaded.accounts.get(account).map(|state| state.id) {
-            self.record_caught_up(account, id);
-            self.outcome.touch(account);
-        }
-        Ok(None)
-    }
-
-    /// The answer to a key that was seen before; none if it is new.
-    fn replay(&self, tenant: TenantId, idempotency: &Idempotency) -> Option<Answer> {
-        let key = TenantKey {
-            tenant,
-            key: idempotency.key.clone(),
-        };
-        let reused = || {
-            LedgerError::Rejected(Rejection::IdempotencyKeyReused {
-                idempotency_key: key.key.clone(),
-            })
-        };
-        if self.loaded.taken.contains(&key) {
-            return Some(Err(reused()));
-        }
-        let (account_id, transaction) = self.posted.get(&key)?;
-        let same = transaction
-            .idempotency
-            .as_ref()
-            .is_some_and(|i| i.request_hash == idempotency.request_hash);
-        Some(if same {
-            Ok(Some(Receipt {
-                account_id: *account_id,
-                transaction: Arc::clone(transaction),
-                replayed: true,
-            }))
-        } else {
-            Err(reused())
-        })
-    }
-
-    /// Brings the account up to the tenant's time. What that posts waits for the first command that posts anything: if none
-    /// does, it is not posted, and falls due again.
-    fn bring_up(&mut self, account: &AccountKey, in_force: &InForce, ids: &mut dyn IdSource) {
-        let now = self.now(account.tenant);
-        let Some(state) = self.loaded.accounts.get_mut(account) else {
-            return;
-        };
-        let due = catch_up(state, now, &in_force.history, ids);
-        if !due.is_empty() {
-            self.caught_up.entry(account.clone()).or_default().extend(due);
-        }
-    }
-
-    /// Decides a command on its account as the batch has left it, and carries it out there.
-    fn post(
-        &mut self,
-        submission: &Submission,
-        in_force: &InForce,
-        ids: &mut dyn IdSource,
-    ) -> Result<Receipt, Rejection> {
-        self.bring_up(&submission.account, in_force, ids);
-        let now = self.now(submission.account.tenant);
-        let account_id = submission.account.external_id.as_str().to_owned();
-        let state = self
-            .loaded
-            .accounts
-            .get_mut(&submission.account)
-            .ok_or(Rejection::AccountNotFound { account_id })?;
-        let (program, program_version) = in_force.history.at(now);
-        let mut context = Context {
-            now,
-            booked_at: now,
-            program,
-            program_version,
-            ids,
-        };
-        let transaction = decide(state, &submission.command, &mut context)?;
-        if !submission.command.dry_run {
-            state.apply(&transaction, now);
-        }
-        Ok(Receipt {
-            account_id: state.id,
-            transaction: Arc::new(transaction),
-            replayed: false,
-        })
-    }
-
-    fn record_caught_up(&mut self, account: &AccountKey, account_id: AccountId) {
-        for transaction in self.caught_up.remove(account).unwrap_or_default() {
-            self.record(account, account_id, Arc::new(transaction));
-        }
-    }
-
-    fn record(&mut self, account: &AccountKey, account_id: AccountId, transaction: Arc<Transaction>) {
-        if let Some(idempotency) = &transaction.idempotency {
-            let key = TenantKey {
-                tenant: account.tenant,
-                key: idempotency.key.clone(),
-            };
-            self.posted.insert(key, (account_id, Arc::clone(&transaction)));
-        }
-        self.outcome.record(account, account_id, transaction);
-    }
-
-    /// What else belongs into the posting's transaction: the audit log, and a purchase's own row.
-    fn follow_up(&mut self, submission: &Submission, receipt: &Receipt, ids: &mut dyn IdSource) {
-        let tenant = submission.account.tenant;
-        let transaction = &receipt.transaction;
-        if let (Some(audit), Some(actor_id)) = (&submission.audit, transaction.actor) {
-            let record = audit_log::Record {
-                id: ids.next(),
-                at: self.now(tenant),
-                actor_id,
-                actor_name: audit.actor_name.clone(),
-                action: audit.action.to_owned(),
-                account_id: Some(receipt.account_id),
-                transaction_id: Some(transaction.id),
-                reason: transaction.reason.clone().unwrap_or_default(),
-                ticket: transaction.detail.ticket.clone(),
-                detail: None,
-            };
-            self.outcome.batch.audits.push((tenant, record));
-        }
-        if let Action::CreditTopUp(credit) = &submission.command.action {
-            let settled = transaction.new_grants.iter().map(|grant| Settled {
-                tenant,
-                top_up_id: credit.top_up.id,
-                grant_id: grant.id,
-                credited_at: transaction.created_at,
-                event_id: submission.event_id.clone(),
-            });
-            self.outcome.batch.settled.extend(settled);
-        }
-    }
-
-    fn into_batch(self) -> Batch {
-        let times = self.times;
-        let now = |tenant: TenantId| times.get(&tenant).copied().unwrap_or_default();
-        self.outcome.into_batch(self.loaded.accounts, now)
-    }
 }

@@ -1,11 +1,15 @@
 //! A lane: a queue of commands and the task that carries them out, batch by batch.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
-use super::{LedgerError, Programs, Reply, Work, batch};
-use crate::{clock::Clock, random, storage::Db, storage::StorageError};
+use super::{LedgerError, Programs, Reply, Work, batch, known_accounts::KnownAccounts};
+use crate::{
+    clock::Clock,
+    random,
+    storage::{StorageError, session::Sessions},
+};
 
 /// Commands in a batch, at most. Larger ones gain little and keep their first commands waiting.
 pub const BATCH_LEN_MAX: usize = 512;
@@ -15,24 +19,28 @@ pub const QUEUE_LEN_MAX: usize = 8192;
 /// 6 s in all, which a restart of Postgres takes even when it has to recover.
 const TRIES: u32 = 7;
 const PAUSE: Duration = Duration::from_millis(100);
-/// The longest that a batch may take. Postgres' own limits are shorter: this is for one that does not answer at all.
+/// The longest that a batch may take. Postgres' own limit of a statement is shorter: this is for one that does not answer
+/// at all.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(40);
 /// The constraint that a key posted elsewhere violates.
 const KEY_TAKEN: &str = "transactions_idempotency_key_key";
 
 pub(super) fn start(
-    db: Db,
+    sessions: Sessions,
     clock: Arc<dyn Clock>,
     programs: Arc<Programs>,
 ) -> (mpsc::Sender<(Work, Reply)>, JoinHandle<()>) {
     let (sender, mut queue) = mpsc::channel::<(Work, Reply)>(QUEUE_LEN_MAX);
     let worker = tokio::spawn(async move {
         let mut worker = batch::Worker {
-            db,
+            sessions,
+            session: None,
             clock,
             programs,
             ids: random::id_source(),
-            planned_at: tokio::time::Instant::now(),
+            known: KnownAccounts::default(),
+            contended_until: Instant::now(),
+            uncertain: HashSet::new(),
         };
         let mut waiting = Vec::with_capacity(BATCH_LEN_MAX);
         while queue.recv_many(&mut waiting, BATCH_LEN_MAX).await > 0 {
@@ -43,6 +51,11 @@ pub(super) fn start(
                 // A caller that went away does not want its answer any more.
                 let _ = reply.send(answer);
             }
+        }
+        if let Some(session) = worker.session
+            && let Err(error) = session.close().await
+        {
+            tracing::warn!(%error, "ledger.session.not_closed");
         }
     });
     (sender, worker)
@@ -82,6 +95,8 @@ async fn with_repeats<I: batch::Ids>(worker: &mut batch::Worker<I>, work: &[Work
         match within_time(worker, work).await {
             // Another lane or process posted one of the keys for another account since this batch looked. Now it shows.
             Err(error) if error.violates(KEY_TAKEN) => {}
+            // Something changed all the same, if only by hand.
+            Err(StorageError::Conflict) => {}
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "ledger.batch.repeated");
                 tokio::time::sleep(pause).await;

@@ -1,20 +1,24 @@
 //! The one write path: everything that changes a balance goes through here.
 //!
 //! Shape: a [`Ledger`] has a few lanes; a command goes to the lane of its account and waits in its queue. A lane takes
-//! what has gathered (up to [`lane::BATCH_LEN_MAX`] commands) and carries it out as one batch: `load` locks the accounts
-//! and reads what the commands need in one statement, `decide` is pure, `store` writes everything in one statement, and
-//! one commit makes it stand. Then every caller gets its own answer. Commands that arrive meanwhile form the next batch,
-//! so an account that everyone wants gets faster under load instead of queueing on a row lock.
+//! what has gathered (up to [`lane::BATCH_LEN_MAX`] commands) and carries it out as one batch: it looks at the accounts and
+//! reads what it does not know of them, `decide` is pure, and `store` writes everything in one statement, if it still
+//! stands. Then every caller gets its own answer. Commands that arrive meanwhile form the next batch, so an account that
+//! everyone wants gets faster under load instead of queueing on a row lock.
 //!
 //! Bounds: a queue holds [`lane::QUEUE_LEN_MAX`] commands; one more is refused as overloaded, at once.
 //! Ordering: commands of one account are carried out in the order in which they reach this process.
-//! Locks: account heads in the order of their ids, taken by `load`; nothing is locked after them that another batch
-//! could hold while it waits for a head. Any number of processes may share a database.
+//! Locks: account heads in the order of their ids, taken as they are stored, or before anything is read where another
+//! process is at the same accounts; nothing is locked after them that another batch could hold while it waits for a head.
+//! Any number of processes may share a database.
 //! Failure: a refused command leaves no trace. If the database refuses a batch, its commands are tried one by one, so
 //! that a bad one fails alone. If the database is out of reach, the batch is tried again; what was committed by the lost
 //! attempt is found by its idempotency keys and answered, not posted twice.
 
+mod agenda;
 mod batch;
+mod decided;
+mod known_accounts;
 mod lane;
 mod outcome;
 mod programs;
@@ -37,7 +41,7 @@ pub use programs::{InForce, Programs};
 use crate::{
     clock::Clock,
     domain::{decide::Command, ids::AccountId, rejection::Rejection, transaction::Transaction},
-    storage::{Db, StorageError, batch::AccountKey},
+    storage::{Db, StorageError, batch::AccountKey, session::Sessions},
 };
 
 /// A command on its way to its account.
@@ -123,10 +127,10 @@ pub struct Ledger {
 impl Ledger {
     /// Starts `lanes` lanes on a database pool of their own, so that readers never keep a batch waiting; the programs in force are
     /// read through another.
-    pub fn start(lanes: usize, db: &Db, programs: &Db, clock: &Arc<dyn Clock>) -> Self {
+    pub fn start(lanes: usize, sessions: &Sessions, programs: &Db, clock: &Arc<dyn Clock>) -> Self {
         let programs = Arc::new(Programs::new(programs.clone(), Arc::clone(clock)));
         let (senders, workers) = (0..lanes)
-            .map(|_| lane::start(db.clone(), Arc::clone(clock), Arc::clone(&programs)))
+            .map(|_| lane::start(sessions.clone(), Arc::clone(clock), Arc::clone(&programs)))
             .unzip();
         Self {
             lanes: RwLock::new(senders),

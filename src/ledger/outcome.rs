@@ -13,7 +13,7 @@ use crate::{
         ids::{AccountId, GrantId, SubscriptionId, TenantId, TransactionId},
         transaction::Transaction,
     },
-    storage::batch::{AccountKey, Batch},
+    storage::batch::{AccountKey, Batch, ChangedGrant, GrantFigures},
 };
 
 /// The batch in the making.
@@ -26,9 +26,11 @@ pub(super) struct Outcome {
 
 #[derive(Default)]
 struct Touched {
-    grants: HashSet<GrantId>,
+    /// By how much the entries of the batch change what remains and what is held of them.
+    grants: HashMap<GrantId, GrantFigures>,
     subscriptions: HashSet<SubscriptionId>,
     holds: HashSet<TransactionId>,
+    cap_overrides: bool,
 }
 
 impl Outcome {
@@ -37,18 +39,26 @@ impl Outcome {
         self.touched.entry(account.clone()).or_default();
     }
 
+    /// Whether the account is written.
+    pub fn touches(&self, account: &AccountKey) -> bool {
+        self.touched.contains_key(account)
+    }
+
     pub fn record(&mut self, account: &AccountKey, account_id: AccountId, transaction: Arc<Transaction>) {
         let tenant = account.tenant;
         let touched = self.touched.entry(account.clone()).or_default();
-        touched
-            .grants
-            .extend(transaction.entries.iter().map(|entry| entry.grant_id));
+        for entry in &transaction.entries {
+            let change = touched.grants.entry(entry.grant_id).or_default();
+            change.remaining += entry.effect();
+            change.held += entry.held_effect();
+        }
         touched
             .holds
             .extend(transaction.effects.hold.iter().map(|hold| hold.id));
         touched
             .subscriptions
             .extend(transaction.effects.subscription.iter().map(|s| s.id));
+        touched.cap_overrides |= transaction.effects.cap_overrides.is_some();
         if let Some(quote) = transaction.effects.quote {
             self.batch.quotes_used.push((tenant, quote, transaction.id));
         }
@@ -58,10 +68,11 @@ impl Outcome {
         self.batch.transactions.push((tenant, account_id, transaction));
     }
 
-    /// The rows to be written: every account, grant, subscription and hold once, as the batch leaves it.
+    /// The rows to be written: every account, grant, subscription and hold once, as the batch leaves it. Takes the accounts
+    /// that are written.
     pub fn into_batch(
         mut self,
-        mut accounts: HashMap<AccountKey, AccountState>,
+        accounts: &mut HashMap<AccountKey, AccountState>,
         now: impl Fn(TenantId) -> DateTime<Utc>,
     ) -> Batch {
         let made: HashSet<GrantId> = self.batch.new_grants.iter().map(|(.., grant)| grant.id).collect();
@@ -71,13 +82,23 @@ impl Outcome {
                 continue;
             };
             let tenant = key.tenant;
-            for grant in state.grants.iter().filter(|g| touched.grants.contains(&g.id)) {
+            for grant in &state.grants {
+                let Some(change) = touched.grants.get(&grant.id) else {
+                    continue;
+                };
+                let left = GrantFigures {
+                    remaining: grant.remaining,
+                    held: grant.held,
+                };
                 if made.contains(&grant.id) {
-                    made_now.insert(grant.id, (grant.remaining, grant.held));
+                    made_now.insert(grant.id, left);
                 } else {
-                    self.batch
-                        .changed_grants
-                        .push((tenant, grant.id, grant.remaining, grant.held));
+                    self.batch.changed_grants.push(ChangedGrant {
+                        tenant,
+                        id: grant.id,
+                        found: left.less(*change),
+                        left,
+                    });
                 }
             }
             let subscriptions = state
@@ -89,15 +110,24 @@ impl Outcome {
                 .extend(subscriptions.map(|s| (tenant, state.id, s.clone())));
             let holds = state.holds.iter().filter(|h| touched.holds.contains(&h.id));
             self.batch.holds.extend(holds.map(|h| (tenant, state.id, h.clone())));
-            if let Some(due_at) = new_due(&state, now(tenant)) {
+            let due = new_due(&state, now(tenant));
+            if let Some(due_at) = due {
                 state.due_at = due_at;
                 self.batch.due.push((tenant, state.id, due_at));
             }
+            let lists_others = !touched.subscriptions.is_empty() || !touched.holds.is_empty();
+            if lists_others || due.is_some() || touched.cap_overrides {
+                self.batch.standing_changed.insert(state.id);
+            }
             self.batch.heads.push((tenant, state));
         }
+        // In one order in all processes, so that no two of them wait for each other in a circle.
+        self.batch
+            .heads
+            .sort_unstable_by_key(|(tenant, state)| (*tenant, state.id));
         for (.., grant) in &mut self.batch.new_grants {
-            if let Some((remaining, held)) = made_now.get(&grant.id) {
-                (grant.remaining, grant.held) = (*remaining, *held);
+            if let Some(left) = made_now.get(&grant.id) {
+                (grant.remaining, grant.held) = (left.remaining, left.held);
             }
         }
         self.batch

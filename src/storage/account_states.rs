@@ -1,34 +1,45 @@
-//! An account's state as the rules see it, for reading: what a batch loads, without the lock.
+//! Accounts' states, as the rules see them and as of their last postings.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Scope, StorageError, accounts::Account, grants, holds, rows::json, subscriptions};
+use super::{
+    Scope, StorageError, counters, grants, holds,
+    rows::{corrupt, json, parsed},
+    subscriptions,
+};
 use crate::domain::{
     cycle::{Cycle, Usage},
     decide::AccountState,
-    ids::TenantId,
+    ids::{AccountId, TenantId},
 };
 
-/// A head's columns beside its key.
-pub(super) struct Head {
-    pub version: i64,
-    pub credits: i64,
-    pub used: i64,
-    pub cycle_starts_at: Option<DateTime<Utc>>,
-    pub cycle_ends_at: Option<DateTime<Utc>>,
-    pub counts_since: Option<DateTime<Utc>>,
-    pub due_at: Option<DateTime<Utc>>,
-    pub live_subscriptions: Vec<Uuid>,
-    pub open_holds: Vec<Uuid>,
-    pub cap_counters: Option<serde_json::Value>,
-    pub cap_overrides: Option<serde_json::Value>,
+/// A row of `account_heads`.
+struct Head {
+    tenant_id: Uuid,
+    account_id: Uuid,
+    external_id: String,
+    version: i64,
+    credits: i64,
+    used: i64,
+    cycle_starts_at: Option<DateTime<Utc>>,
+    cycle_ends_at: Option<DateTime<Utc>>,
+    counts_since: Option<DateTime<Utc>>,
+    due_at: Option<DateTime<Utc>>,
+    live_subscriptions: Vec<Uuid>,
+    open_holds: Vec<Uuid>,
+    counted: Option<String>,
+    cap_overrides: Option<Value>,
 }
 
 impl Head {
-    /// Sets what the head says of `state`.
-    pub fn fill(self, state: &mut AccountState) -> Result<(), StorageError> {
+    /// The state, but for what the head only names.
+    fn into_state(self) -> Result<AccountState, StorageError> {
         let cycle = self.cycle_starts_at.zip(self.cycle_ends_at);
+        let mut state = AccountState::empty(AccountId(self.account_id), parsed("an account's id", self.external_id)?);
         state.version = self.version;
         state.credits = self.credits;
         state.usage = Usage {
@@ -37,39 +48,86 @@ impl Head {
             since: self.counts_since,
         };
         state.due_at = self.due_at;
-        if let Some(counters) = self.cap_counters {
-            state.counters = json("the counters of caps", counters)?;
-        }
+        state.counters = counters::read(self.counted.as_deref())?;
         if let Some(overrides) = self.cap_overrides {
             state.cap_overrides = json("an account's caps", overrides)?;
         }
-        Ok(())
+        Ok(state)
     }
 }
 
-/// The state of an account as of its last posting.
-pub async fn read(scope: &mut Scope, tenant: TenantId, account: &Account) -> Result<AccountState, StorageError> {
-    let head = sqlx::query_as!(
+/// The states of accounts: their heads, open grants, live subscriptions and open holds. They are of one instant if the
+/// accounts are locked, or the scope is a snapshot.
+pub async fn read(
+    scope: &mut Scope,
+    accounts: &[(TenantId, AccountId)],
+) -> Result<Vec<(TenantId, AccountState)>, StorageError> {
+    if accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tenants: Vec<Uuid> = accounts.iter().map(|(tenant, _)| tenant.0).collect();
+    let ids: Vec<Uuid> = accounts.iter().map(|(_, account)| account.0).collect();
+    let heads = sqlx::query_as!(
         Head,
-        "SELECT version, credits, used, cycle_starts_at, cycle_ends_at, counts_since, due_at, live_subscriptions,
-            open_holds, cap_counters, cap_overrides
-         FROM account_heads WHERE tenant_id = $1 AND account_id = $2",
-        tenant.0,
-        account.id.0,
+        "SELECT h.tenant_id, h.account_id, h.external_id, h.version, h.credits, h.used, h.cycle_starts_at, h.cycle_ends_at,
+            h.counts_since, h.due_at, h.live_subscriptions, h.open_holds, h.counted, h.cap_overrides
+         FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, account_id)
+         JOIN account_heads h ON h.tenant_id = wanted.tenant_id AND h.account_id = wanted.account_id",
+        &tenants,
+        &ids,
     )
-    .fetch_one(scope.connection())
+    .fetch_all(scope.connection())
     .await?;
-    let mut state = AccountState::empty(account.id, account.external_id.clone());
-    let of_tenant = |ids: &[Uuid]| vec![tenant.0; ids.len()];
-    let subscriptions = of_tenant(&head.live_subscriptions);
-    let subscriptions = subscriptions::by_ids(scope, &subscriptions, &head.live_subscriptions).await?;
-    let holds = holds::by_ids(scope, &of_tenant(&head.open_holds), &head.open_holds).await?;
-    head.fill(&mut state)?;
-    state.grants = grants::open(scope, tenant, account.id).await?;
-    state.subscriptions = subscriptions
-        .into_iter()
-        .map(|(_, subscription)| subscription)
-        .collect();
-    state.holds = holds.into_iter().map(|(_, hold)| hold).collect();
-    Ok(state)
+    if heads.len() != accounts.len() {
+        return Err(corrupt("an account's head", "is missing"));
+    }
+    let mut states = HashMap::with_capacity(heads.len());
+    // Ids, so that rows are looked for only where there are some: most accounts have neither.
+    let (mut live, mut open) = (Wanted::default(), Wanted::default());
+    for head in heads {
+        live.add(head.tenant_id, &head.live_subscriptions);
+        open.add(head.tenant_id, &head.open_holds);
+        states.insert(
+            AccountId(head.account_id),
+            (TenantId(head.tenant_id), head.into_state()?),
+        );
+    }
+    for (account, grant) in grants::open(scope, &tenants, &ids).await? {
+        if let Some((_, state)) = states.get_mut(&account) {
+            state.grants.push(grant);
+        }
+    }
+    for (account, subscription) in subscriptions::by_ids(scope, &live.tenants, &live.ids).await? {
+        if let Some((_, state)) = states.get_mut(&account) {
+            state.subscriptions.push(subscription);
+        }
+    }
+    for (account, hold) in holds::by_ids(scope, &open.tenants, &open.ids).await? {
+        if let Some((_, state)) = states.get_mut(&account) {
+            state.holds.push(hold);
+        }
+    }
+    Ok(states.into_values().collect())
+}
+
+/// The state of one account.
+pub async fn read_one(scope: &mut Scope, tenant: TenantId, account: AccountId) -> Result<AccountState, StorageError> {
+    let states = read(scope, &[(tenant, account)]).await?;
+    let only = states.into_iter().next();
+    only.map(|(_, state)| state)
+        .ok_or_else(|| corrupt("an account's head", "is missing"))
+}
+
+/// Rows to be read, by tenant and id.
+#[derive(Default)]
+struct Wanted {
+    tenants: Vec<Uuid>,
+    ids: Vec<Uuid>,
+}
+
+impl Wanted {
+    fn add(&mut self, tenant: Uuid, ids: &[Uuid]) {
+        self.tenants.extend(ids.iter().map(|_| tenant));
+        self.ids.extend(ids);
+    }
 }

@@ -9,19 +9,27 @@ use crate::domain::{
     ids::{AccountId, GrantId, TenantId},
 };
 
-/// The grants with something left, whether their time has come or gone.
-pub async fn open(scope: &mut Scope, tenant: TenantId, account: AccountId) -> Result<Vec<Grant>, StorageError> {
+/// The grants of accounts with something left, whether their time has come or gone; and whose they are.
+pub(super) async fn open(
+    scope: &mut Scope,
+    tenants: &[Uuid],
+    accounts: &[Uuid],
+) -> Result<Vec<(AccountId, Grant)>, StorageError> {
     let rows = sqlx::query_as!(
         GrantRow,
-        "SELECT id, transaction_id, class, origin, priority, amount, remaining, held, effective_at, expires_at, applies_to,
-                paid_amount, paid_currency, top_up_id, source_grant_id, subscription_id, program_version
-         FROM grants WHERE tenant_id = $1 AND account_id = $2 AND closed_at IS NULL",
-        tenant.0,
-        account.0,
+        "SELECT g.account_id, g.id, g.transaction_id, g.class, g.origin, g.priority, g.amount, g.remaining, g.held,
+                g.effective_at, g.expires_at, g.applies_to, g.paid_amount, g.paid_currency, g.top_up_id, g.source_grant_id,
+                g.subscription_id, g.program_version
+         FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, account_id)
+         JOIN grants g ON g.tenant_id = wanted.tenant_id AND g.account_id = wanted.account_id AND g.closed_at IS NULL",
+        tenants,
+        accounts,
     )
     .fetch_all(scope.connection())
     .await?;
-    rows.into_iter().map(Grant::try_from).collect()
+    rows.into_iter()
+        .map(|row| Ok((AccountId(row.account_id), Grant::try_from(row)?)))
+        .collect()
 }
 
 pub async fn by_ids(scope: &mut Scope, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Grant>, StorageError> {
@@ -30,7 +38,7 @@ pub async fn by_ids(scope: &mut Scope, tenant: TenantId, ids: &[Uuid]) -> Result
     }
     let rows = sqlx::query_as!(
         GrantRow,
-        "SELECT id, transaction_id, class, origin, priority, amount, remaining, held, effective_at, expires_at, applies_to,
+        "SELECT account_id, id, transaction_id, class, origin, priority, amount, remaining, held, effective_at, expires_at, applies_to,
                 paid_amount, paid_currency, top_up_id, source_grant_id, subscription_id, program_version
          FROM grants WHERE tenant_id = $1 AND id = ANY ($2)",
         tenant.0,
@@ -51,7 +59,7 @@ pub async fn list(
 ) -> Result<Vec<Grant>, StorageError> {
     let rows = sqlx::query_as!(
         GrantRow,
-        "SELECT id, transaction_id, class, origin, priority, amount, remaining, held, effective_at, expires_at, applies_to,
+        "SELECT account_id, id, transaction_id, class, origin, priority, amount, remaining, held, effective_at, expires_at, applies_to,
                 paid_amount, paid_currency, top_up_id, source_grant_id, subscription_id, program_version
          FROM grants WHERE tenant_id = $1 AND account_id = $2 AND ($3::uuid IS NULL OR id < $3)
          ORDER BY id DESC LIMIT $4",

@@ -1,7 +1,7 @@
 //! The only SQL. One file a noun.
 //!
-//! Every statement runs in a [`Scope`]: a transaction that named its tenants to Postgres, whose row-level security then
-//! shows it their rows and no others. That is the second fence; the first is that every function here takes its tenant
+//! Every statement runs in a [`Scope`]: a transaction or a session that named its tenants to Postgres, whose row-level
+//! security then shows it their rows and no others. That is the second fence; the first is that every function here takes its tenant
 //! and says `tenant_id = $n`.
 
 pub mod account_states;
@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod api_keys;
 pub mod audit_log;
 pub mod batch;
+mod counters;
 pub mod due;
 pub mod grants;
 pub mod holds;
@@ -18,6 +19,7 @@ pub mod past;
 pub mod programs;
 pub mod quotes;
 mod rows;
+pub mod session;
 pub mod statement;
 pub mod stripe_events;
 pub mod stripe_settings;
@@ -55,6 +57,9 @@ pub enum StorageError {
     /// A constraint refused a row.
     #[error("the constraint {constraint} refused a row")]
     Constraint { constraint: String },
+    /// What was looked at has changed since. Nothing was written; the same again may go through.
+    #[error("what was looked at changed meanwhile")]
+    Conflict,
     /// A statement changed another number of rows than it must.
     #[error("{what}: {affected} rows changed instead of {expected}")]
     RowsAffected {
@@ -80,10 +85,14 @@ impl From<sqlx::Error> for StorageError {
             | sqlx::Error::Protocol(_) => Self::Transient(error),
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
-                // 08: connection; 40: serialization failure, deadlock; 53: resources; 57: shutdown, statement timeout; 25P03:
-                // idle too long in a transaction; 55P03: lock timeout.
+                // 40001: another transaction changed a row after this one's snapshot; 22012: a batch's guard.
+                if ["40001", "22012"].contains(&&*code) {
+                    return Self::Conflict;
+                }
+                // 08: connection; 40: deadlock; 53: resources; 57: shutdown, statement timeout; 25P03:
+                // idle too long in a transaction; 55P03: lock timeout; 25006: a standby that was the primary.
                 if ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
-                    || ["25P03", "55P03"].contains(&&*code)
+                    || ["25P03", "55P03", "25006"].contains(&&*code)
                 {
                     Self::Transient(error)
                 } else if let Some(constraint) = constraint_of(database.as_ref()) {
@@ -103,8 +112,14 @@ impl StorageError {
         Self::Transient(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
     }
 
+    /// The same again may go through.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Transient(_))
+        matches!(self, Self::Transient(_) | Self::Conflict)
+    }
+
+    /// Postgres said no: the connection stands, and nothing of the statement does.
+    pub fn is_answer(&self) -> bool {
+        !matches!(self, Self::Transient(_))
     }
 
     pub fn violates(&self, name: &str) -> bool {
@@ -136,32 +151,13 @@ pub struct Db {
 }
 
 impl Db {
-    /// For everyone but the lanes. Connects lazily: an unreachable database shows at the first use, not here.
+    /// Connects lazily: an unreachable database shows at the first use, not here.
     pub fn new(options: PgConnectOptions, connections_max: u32) -> Self {
-        // A ping before every use, so that a restart of Postgres costs no caller an error.
-        Self::connect(options, connections_max, true)
-    }
-
-    /// For the lanes, whose few statements find every row by its key. Their plans are kept, and pinned to indexes: one made
-    /// while the tables were still empty would scan them. Such a one may also have taken the wrong index, since all are
-    /// alike while there is nothing in them; so plans are made anew now and then ([`Db::batch`]).
-    pub fn for_lanes(options: PgConnectOptions, connections_max: u32) -> Self {
-        let pinned = options.options([
-            ("plan_cache_mode", "force_generic_plan"),
-            ("enable_seqscan", "off"),
-            ("enable_bitmapscan", "off"),
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-        ]);
-        // No ping: it would cost every batch a round trip, and a batch that finds its connection dead is repeated.
-        Self::connect(pinned, connections_max, false)
-    }
-
-    fn connect(options: PgConnectOptions, connections_max: u32, ping: bool) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(ping)
+            // So that a restart of Postgres costs no caller an error.
+            .test_before_acquire(true)
             .connect_lazy_with(options.options([("role", SERVICE_ROLE)]));
         Self { pool }
     }
@@ -176,12 +172,6 @@ impl Db {
         self.begin("BEGIN", tenants).await
     }
 
-    /// A transaction for a batch of the ledger. `plan_anew`: what its connection planned before is forgotten first.
-    pub async fn batch(&self, tenants: &[TenantId], plan_anew: bool) -> Result<Scope, StorageError> {
-        let begin = if plan_anew { "DISCARD PLANS; BEGIN" } else { "BEGIN" };
-        self.begin(begin, tenants).await
-    }
-
     /// A transaction that only reads, and in which every statement sees the same instant.
     pub async fn snapshot(&self, tenant: TenantId) -> Result<Scope, StorageError> {
         self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", &[tenant])
@@ -189,21 +179,16 @@ impl Db {
     }
 
     async fn begin(&self, begin: &str, tenants: &[TenantId]) -> Result<Scope, StorageError> {
-        let mut begin = format!("{begin}; SET LOCAL app.tenant_ids = '{{");
-        for (n, tenant) in tenants.iter().enumerate() {
-            // Ids are hexadecimal digits and hyphens: nothing in them needs quoting.
-            let _ = write!(begin, "{}{tenant}", if n == 0 { "" } else { "," });
-        }
-        begin.push_str("}'");
+        let begin = format!("{begin}; SET LOCAL app.tenant_ids = {}", list(tenants));
         Ok(Scope {
-            transaction: self.pool.begin_with(AssertSqlSafe(begin)).await?,
+            held: Held::Transaction(self.pool.begin_with(AssertSqlSafe(begin)).await?),
         })
     }
 
     /// A transaction for the list of tenants itself, which belongs to none of them.
     pub async fn operator(&self) -> Result<Scope, StorageError> {
         Ok(Scope {
-            transaction: self.pool.begin().await?,
+            held: Held::Transaction(self.pool.begin().await?),
         })
     }
 
@@ -218,18 +203,42 @@ impl Db {
     }
 }
 
-/// A transaction that sees the tenants it was opened for. Dropped, it is rolled back.
+/// Tenants' ids as a setting that the policies read.
+fn list(tenants: &[TenantId]) -> String {
+    let mut list = String::from("'{");
+    for (n, tenant) in tenants.iter().enumerate() {
+        // Ids are hexadecimal digits and hyphens: nothing in them needs quoting.
+        let _ = write!(list, "{}{tenant}", if n == 0 { "" } else { "," });
+    }
+    list.push_str("}'");
+    list
+}
+
+/// What sees the tenants that it was opened for. A transaction, which is rolled back when it is dropped; or a lane's
+/// [`session`].
 pub struct Scope {
-    transaction: sqlx::Transaction<'static, Postgres>,
+    held: Held,
+}
+
+enum Held {
+    Transaction(sqlx::Transaction<'static, Postgres>),
+    Session(PgConnection),
 }
 
 impl Scope {
+    /// In a session each statement stands already.
     pub async fn commit(self) -> Result<(), StorageError> {
-        Ok(self.transaction.commit().await?)
+        match self.held {
+            Held::Transaction(transaction) => Ok(transaction.commit().await?),
+            Held::Session(_) => Ok(()),
+        }
     }
 
     fn connection(&mut self) -> &mut PgConnection {
-        &mut self.transaction
+        match &mut self.held {
+            Held::Transaction(transaction) => transaction,
+            Held::Session(connection) => connection,
+        }
     }
 }
 

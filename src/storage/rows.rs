@@ -51,6 +51,7 @@ pub(super) fn parsed<T: TryFrom<String, Error = String>>(what: &'static str, tex
 
 /// A row of `grants`.
 pub(super) struct GrantRow {
+    pub account_id: Uuid,
     pub id: Uuid,
     pub transaction_id: Uuid,
     pub class: i16,

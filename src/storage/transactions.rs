@@ -126,7 +126,7 @@ async fn grants_made_by(
 ) -> Result<HashMap<Uuid, Vec<Grant>>, StorageError> {
     let rows = sqlx::query_as!(
         GrantRow,
-        r#"SELECT g.id, g.transaction_id, g.class, g.origin, g.priority, g.amount, g.amount AS "remaining!",
+        r#"SELECT g.account_id, g.id, g.transaction_id, g.class, g.origin, g.priority, g.amount, g.amount AS "remaining!",
                 0::bigint AS "held!", g.effective_at,
                 g.expires_at, g.applies_to, g.paid_amount, g.paid_currency, g.top_up_id, g.source_grant_id,
                 g.subscription_id, g.program_version

@@ -7,7 +7,7 @@ use scrip::{
     clock::{Clock, SystemClock},
     domain::decide::{Action, Command, SpendCredits},
     ledger::{Ledger, LedgerError, Submission},
-    storage::{Db, batch::AccountKey},
+    storage::{Db, batch::AccountKey, session::Sessions},
 };
 use serde_json::{Value, json};
 
@@ -237,7 +237,7 @@ async fn one_bad_command_in_a_batch_fails_alone() {
     fund(tenant, "acme", 100).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let db = Db::new(service.database.clone(), 2);
-    let ledger = Ledger::start(1, &db, &db, &clock);
+    let ledger = Ledger::start(1, &Sessions::new(service.database.clone()), &db, &clock);
     // All are waiting before the lane looks: one batch. Postgres has no place for a NUL in its JSON.
     let answers = join_all((0..50).map(|n| {
         let metadata = json!({"note": if n == 25 { "a \0" } else { "fine" }});

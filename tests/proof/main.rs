@@ -8,6 +8,7 @@ mod command_line;
 mod concurrency;
 mod crash;
 mod due_work;
+mod known_accounts;
 mod migrations;
 mod overload;
 mod program_command;

@@ -180,3 +180,44 @@ async fn each_migration_takes_a_database_that_holds_data() {
     migrate(&options).await.expect("nothing is left to do");
     assert_eq!(fingerprint(&mut owner).await, before);
 }
+
+#[tokio::test]
+async fn what_caps_have_counted_is_carried_over() {
+    let _ = database::shared().await;
+    let options = database::empty(&database::unique_name("migrate")).await;
+    let mut owner = PgConnection::connect_with(&options).await.expect("the owner connects");
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let all = sqlx::migrate::Migrator::new(dir).await.expect("the migrations");
+    let mut some = sqlx::migrate::Migrator::DEFAULT;
+    some.migrations = Cow::Owned(all.iter().filter(|step| step.version < 6).cloned().collect());
+    some.run(&mut owner).await.expect("the first five");
+    fill(&mut owner).await;
+    let counters = r#"[{"used": 48, "since": "2026-11-20T12:27:22.460873Z", "window": "day", "member": "ann",
+        "ends_at": "2026-11-20T23:00:00Z", "starts_at": "2026-11-19T23:00:00Z"},
+        {"used": 7, "since": "2026-11-20T12:27:22Z", "window": "cycle", "operations": ["render"],
+        "ends_at": "2026-12-20T12:26:50.245917Z", "starts_at": "2026-11-20T12:26:50.245917Z"}]"#;
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "UPDATE account_heads SET cap_counters = '{counters}'"
+    )))
+    .execute(&mut owner)
+    .await
+    .expect("counted");
+    all.run(&mut owner).await.expect("the rest");
+    let counted: String = sqlx::query_scalar("SELECT counted FROM account_heads")
+        .fetch_one(&mut owner)
+        .await
+        .expect("a head");
+    let counted: serde_json::Value = serde_json::from_str(&counted).expect("a list");
+    let micros = |text: &str| {
+        text.parse::<chrono::DateTime<chrono::Utc>>()
+            .expect("a time")
+            .timestamp_micros()
+    };
+    let carried_over = serde_json::json!([
+        {"w": "day", "m": "ann", "s": micros("2026-11-19T23:00:00Z"), "e": micros("2026-11-20T23:00:00Z"), "u": 48,
+         "f": micros("2026-11-20T12:27:22.460873Z")},
+        {"w": "cycle", "o": ["render"], "s": micros("2026-11-20T12:26:50.245917Z"),
+         "e": micros("2026-12-20T12:26:50.245917Z"), "u": 7, "f": micros("2026-11-20T12:27:22Z")},
+    ]);
+    assert_eq!(counted, carried_over);
+}

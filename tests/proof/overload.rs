@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Whether somebody waits for a lock that this session holds.
-async fn holds_somebody_up(session: &mut PgConnection) -> bool {
+pub async fn holds_somebody_up(session: &mut PgConnection) -> bool {
     // Not pg_stat_activity, which within a transaction shows the sessions as they were at the first look.
     let query = "SELECT EXISTS (SELECT FROM pg_locks
                  WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))";
@@ -69,8 +69,8 @@ async fn a_full_queue_says_so_and_loses_nobody_who_waits() {
         .expect("the lock");
     // More than there is, so that the many cost little once the lock is gone.
     let turned_away = Arc::new(AtomicUsize::new(0));
-    let submit = |count: usize| {
-        let (ledger, many) = (Arc::clone(&parts.state.ledger), submission(tenant, "hot", 1_000, None));
+    let submit = |count: usize, amount: i64| {
+        let (ledger, many) = (Arc::clone(&parts.state.ledger), submission(tenant, "hot", amount, None));
         let turned_away = Arc::clone(&turned_away);
         let one = async move || {
             let answer = ledger.submit(many.clone()).await;
@@ -81,13 +81,14 @@ async fn a_full_queue_says_so_and_loses_nobody_who_waits() {
         };
         tokio::spawn(async move { join_all((0..count).map(|_| one())).await })
     };
-    let first = submit(1);
+    // Nobody waits to be refused.
+    let first = submit(1, 10);
     eventually("the lane waits for the lock", async || {
         holds_somebody_up(&mut lock).await
     })
     .await;
     // The lane waits with what it took, so the queue fills up: 8,192 fit.
-    let rest = submit(8_200);
+    let rest = submit(8_200, 1_000);
     eventually("the queue is full", async || turned_away.load(SeqCst) == 8).await;
     let answer = spend(&client, "hot", "one-too-many", 1).await;
     assert_eq!(answer.header("retry-after"), "1");
@@ -96,17 +97,20 @@ async fn a_full_queue_says_so_and_loses_nobody_who_waits() {
 
     let (first, rest) = tokio::join!(first, rest);
     let mut counts = (0, 0);
-    for answer in first.expect("ended").into_iter().chain(rest.expect("ended")) {
+    for answer in first.expect("ended") {
+        assert_eq!(answer.expect("spent").transaction.amount, 10);
+    }
+    for answer in rest.expect("ended") {
         match answer {
             Err(LedgerError::Rejected(Rejection::InsufficientCredits {
                 needed: 1_000,
-                available: 30,
+                available: 20,
             })) => counts.0 += 1,
             Err(LedgerError::Overloaded) => counts.1 += 1,
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(counts, (8_193, 8));
+    assert_eq!(counts, (8_192, 8));
     // Told to send it again, it goes through.
     spend(&client, "hot", "one-too-many", 1).await.expect(201);
     service.assert_books_agree(tenant).await;

@@ -266,7 +266,7 @@ impl Ledger {
                 quote.clone_from(used);
             }
         }
-        self.counters = through_json(&state.counters);
+        self.counters = state.counters.clone();
         self.overrides = through_json(&state.cap_overrides);
         (self.usage, self.credits) = (state.usage, state.credits);
         for entry in posted.iter().flat_map(|t| &t.entries) {

@@ -139,12 +139,12 @@ impl Charged<'_> {
     /// caps, and is paid by the grants it named as long as they can.
     pub fn fund(&self, state: &AccountState, partial: bool, context: &Context<'_>) -> Result<Funding, Rejection> {
         let caps = state.caps(context.program, context.now);
-        let (operation, member) = (self.operation.as_deref(), self.member.as_deref());
+        let caps = caps.of(self.operation.as_deref(), self.member.as_deref());
         let honoured = self.quote.filter(|quote| quote.affordable);
         let fits = match honoured {
             // Of a member that the quote did not name, the caps were not asked yet.
             Some(quote) if quote.member == self.member => self.amount,
-            _ => caps.fit(self.amount, self.least, operation, member, partial)?,
+            _ => caps.fit(self.amount, self.least, partial)?,
         };
         let barred = self.barred(state);
         let purpose = self.purpose(state, &barred, context);
@@ -168,7 +168,7 @@ impl Charged<'_> {
         }
         Ok(Funding {
             drawdown,
-            counts: caps.counts(available, operation, member),
+            counts: caps.counts(available),
         })
     }
 

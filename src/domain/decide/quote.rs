@@ -10,7 +10,10 @@ use crate::domain::{ids::QuoteId, quote::Quote, rejection::Rejection};
 pub fn quote(state: &AccountState, charge: &Charge, context: &mut Context<'_>) -> Result<Quote, Rejection> {
     let charged = price(state, charge, context)?;
     let (operation, member) = (charged.operation.as_deref(), charged.member.as_deref());
-    let caps = state.caps(context.program, context.now).counting(operation, member);
+    let caps = state
+        .caps(context.program, context.now)
+        .of(operation, member)
+        .standings();
     let (drawdown, affordable) = match charged.fund(state, false, context) {
         Ok(funding) => (funding.drawdown, true),
         Err(_) => (charged.within_reach(state, context), false),

@@ -21,8 +21,8 @@ use crate::domain::{
     transaction::{Kind, Transaction},
 };
 
-/// An account under its lock.
-#[derive(Debug, Clone)]
+/// An account, as of its last posting.
+#[derive(Debug, Clone, PartialEq)]
 pub struct AccountState {
     pub id: AccountId,
     pub external_id: ExternalId,
@@ -47,7 +47,7 @@ pub struct AccountState {
 }
 
 /// A spend, and what has been given back of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SpendRecord {
     pub amount: i64,
     pub refunded: i64,
@@ -95,6 +95,20 @@ impl AccountState {
             spends: HashMap::new(),
             quotes: HashMap::new(),
         }
+    }
+
+    /// As it will be read once it is written, and no larger: without what only a command of the batch referred to, and what
+    /// is closed.
+    pub fn keep_open(&mut self) {
+        self.grants.retain(|g| g.remaining > 0);
+        self.subscriptions.retain(|s| s.ended_at.is_none());
+        self.holds.retain(Hold::is_open);
+        self.spends = HashMap::new();
+        self.quotes = HashMap::new();
+        self.grants.shrink_to_fit();
+        self.subscriptions.shrink_to_fit();
+        self.holds.shrink_to_fit();
+        self.counters.shrink_to_fit();
     }
 
     pub fn grant(&self, id: GrantId) -> Option<&Grant> {

@@ -14,21 +14,10 @@ use crate::domain::{
     credits::Amount,
     decide::{Action, Command, Context, GrantCredits, SpendCredits, catch_up, decide, next_refresh},
     grant::{Class, Origin},
-    ids::{AccountId, IdSource, SubscriptionId},
+    ids::{AccountId, Counted, SubscriptionId},
     program::{Format, Program, ProgramVersion, parse},
 };
 use dice::{Dice, action, charge};
-
-/// Ids that count up.
-#[derive(Default)]
-struct Counted(u128);
-
-impl IdSource for Counted {
-    fn next(&mut self) -> Uuid {
-        self.0 += 1;
-        Uuid::from_u128(self.0)
-    }
-}
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time")

@@ -62,7 +62,7 @@ pub(super) async fn see(state: &AppState, tenant: TenantId, id: &ExternalId) -> 
 async fn look(state: &AppState, tenant: TenantId, id: &ExternalId, in_force: Arc<InForce>) -> Result<Seen, Problem> {
     let mut scope = state.db.snapshot(tenant).await?;
     let account = account(&mut scope, tenant, id).await?;
-    let seen = account_states::read(&mut scope, tenant, &account).await?;
+    let seen = account_states::read_one(&mut scope, tenant, account.id).await?;
     let now = tenant_now(state, &mut scope, tenant, &in_force).await?;
     Ok(Seen {
         scope,

@@ -246,7 +246,7 @@ async fn agree(
     let offer = offer::find(program, new)?;
     let version = in_force.version().ok_or_else(|| offer::unknown_pack(program, new))?;
     let now = tenant_now(state, scope, tenant, in_force).await?;
-    let mut standing = account_states::read(scope, tenant, account).await?;
+    let mut standing = account_states::read_one(scope, tenant, account.id).await?;
     catch_up(&mut standing, now, &in_force.history, &mut random::id_source());
     offer.check_gate(program, Standing::at(&standing.subscriptions, now))?;
     let settings = stripe_settings::get(scope, tenant).await?.ok_or_else(|| {

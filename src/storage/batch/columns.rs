@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::Batch;
-use crate::storage::StorageError;
+use crate::{
+    domain::{cap::CapOverride, decide::AccountState, ids::TenantId},
+    storage::{StorageError, counters, rows::corrupt},
+};
 
 /// A batch's transactions, column by column.
 pub struct TransactionColumns<'a> {
@@ -49,7 +52,7 @@ impl<'a> TransactionColumns<'a> {
             reasons: all().map(|t| t.reason.as_deref()).collect(),
             details: details
                 .collect::<Result<_, _>>()
-                .map_err(|e| crate::storage::rows::corrupt("a transaction's detail", e))?,
+                .map_err(|e| corrupt("a transaction's detail", e))?,
         })
     }
 }
@@ -86,7 +89,31 @@ impl EntryColumns {
     }
 }
 
-/// The heads of a batch's accounts, column by column. `versions` are those under which they were locked.
+/// The grants that a batch changed, column by column.
+pub struct ChangedGrantColumns {
+    pub tenants: Vec<Uuid>,
+    pub ids: Vec<Uuid>,
+    pub remaining: Vec<i64>,
+    pub held: Vec<i64>,
+    pub remaining_found: Vec<i64>,
+    pub held_found: Vec<i64>,
+}
+
+impl ChangedGrantColumns {
+    pub fn of(batch: &Batch) -> Self {
+        let all = || batch.changed_grants.iter();
+        Self {
+            tenants: all().map(|g| g.tenant.0).collect(),
+            ids: all().map(|g| g.id.0).collect(),
+            remaining: all().map(|g| g.left.remaining).collect(),
+            held: all().map(|g| g.left.held).collect(),
+            remaining_found: all().map(|g| g.found.remaining).collect(),
+            held_found: all().map(|g| g.found.held).collect(),
+        }
+    }
+}
+
+/// What a spend changes of heads, column by column. `versions` are those that were found.
 pub struct HeadColumns {
     pub tenants: Vec<Uuid>,
     pub accounts: Vec<Uuid>,
@@ -96,20 +123,14 @@ pub struct HeadColumns {
     pub cycle_starts_at: Vec<Option<DateTime<Utc>>>,
     pub cycle_ends_at: Vec<Option<DateTime<Utc>>>,
     pub counts_since: Vec<Option<DateTime<Utc>>>,
-    pub due_at: Vec<Option<DateTime<Utc>>>,
-    pub live_subscriptions: Vec<String>,
-    pub open_holds: Vec<String>,
-    pub cap_counters: Vec<Option<String>>,
-    pub cap_overrides: Vec<Option<String>>,
+    pub counted: Vec<Option<String>>,
 }
 
 impl HeadColumns {
-    pub fn of(batch: &Batch) -> Result<Self, StorageError> {
-        let all = || batch.heads.iter().map(|(_, state)| state);
-        let cap_counters = all().map(|s| json_list(&s.counters)).collect::<Result<_, _>>()?;
-        let cap_overrides = all().map(|s| json_list(&s.cap_overrides)).collect::<Result<_, _>>()?;
+    pub fn of(heads: &[&(TenantId, AccountState)]) -> Result<Self, StorageError> {
+        let all = || heads.iter().map(|(_, state)| state);
         Ok(Self {
-            tenants: batch.heads.iter().map(|(tenant, _)| tenant.0).collect(),
+            tenants: heads.iter().map(|(tenant, _)| tenant.0).collect(),
             accounts: all().map(|s| s.id.0).collect(),
             versions: all().map(|s| s.version).collect(),
             credits: all().map(|s| s.credits).collect(),
@@ -117,6 +138,23 @@ impl HeadColumns {
             cycle_starts_at: all().map(|s| s.usage.cycle.map(|c| c.starts_at)).collect(),
             cycle_ends_at: all().map(|s| s.usage.cycle.map(|c| c.ends_at)).collect(),
             counts_since: all().map(|s| s.usage.since).collect(),
+            counted: all().map(|s| counters::write(&s.counters)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// What no spend changes of heads, column by column.
+pub struct StandingColumns {
+    pub due_at: Vec<Option<DateTime<Utc>>>,
+    pub live_subscriptions: Vec<String>,
+    pub open_holds: Vec<String>,
+    pub cap_overrides: Vec<Option<String>>,
+}
+
+impl StandingColumns {
+    pub fn of(heads: &[&(TenantId, AccountState)]) -> Result<Self, StorageError> {
+        let all = || heads.iter().map(|(_, state)| state);
+        Ok(Self {
             due_at: all().map(|s| s.due_at).collect(),
             live_subscriptions: all()
                 .map(|s| ids(s.subscriptions.iter().filter(|s| s.ended_at.is_none()).map(|s| s.id.0)))
@@ -124,8 +162,7 @@ impl HeadColumns {
             open_holds: all()
                 .map(|s| ids(s.holds.iter().filter(|h| h.is_open()).map(|h| h.id.0)))
                 .collect(),
-            cap_counters,
-            cap_overrides,
+            cap_overrides: all().map(|s| overrides(&s.cap_overrides)).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -136,12 +173,12 @@ fn ids(ids: impl Iterator<Item = Uuid>) -> String {
     format!("{{{}}}", ids.join(","))
 }
 
-/// None: nothing in it.
-fn json_list<T: serde::Serialize>(items: &[T]) -> Result<Option<String>, StorageError> {
-    if items.is_empty() {
+/// None: there are none.
+fn overrides(overrides: &[CapOverride]) -> Result<Option<String>, StorageError> {
+    if overrides.is_empty() {
         return Ok(None);
     }
-    serde_json::to_string(items)
+    serde_json::to_string(overrides)
         .map(Some)
-        .map_err(|e| crate::storage::rows::corrupt("an account's caps", e))
+        .map_err(|e| corrupt("an account's caps", e))
 }

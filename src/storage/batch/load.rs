@@ -1,220 +1,125 @@
-//! Locking a batch's accounts and reading what its commands decide on.
+//! Looking at what a batch's commands are about, and reading what they decide on.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{AccountKey, TenantKey};
 use crate::{
     domain::{
         decide::{AccountState, SpendRecord},
-        grant::Grant,
         ids::{AccountId, QuoteId, SubscriptionId, TenantId, TransactionId},
     },
-    storage::{
-        Scope, StorageError, account_states::Head, grants, holds, quotes, rows::GrantRow, subscriptions, transactions,
-    },
+    storage::{Scope, StorageError, grants, holds, quotes, rows::corrupt, subscriptions, transactions},
 };
 
-/// What a batch decides on.
-pub struct Loaded {
-    /// Those of the accounts asked for that exist, locked.
-    pub accounts: HashMap<AccountKey, AccountState>,
-    /// Transactions that already carry one of the batch's keys.
+/// Locks those of the accounts that exist, in the order of their ids, so that no two batches, of whichever process, wait
+/// for each other in a circle. Statements after it see what others did until they released the locks. How many it locked.
+pub async fn lock(scope: &mut Scope, accounts: &[AccountKey]) -> Result<usize, StorageError> {
+    let tenants: Vec<Uuid> = accounts.iter().map(|a| a.tenant.0).collect();
+    let external_ids: Vec<&str> = accounts.iter().map(|a| a.external_id.as_str()).collect();
+    let locked = sqlx::query!(
+        "SELECT FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, external_id)
+         JOIN account_heads h ON h.tenant_id = wanted.tenant_id AND h.external_id = wanted.external_id
+         ORDER BY h.tenant_id, h.account_id
+         FOR NO KEY UPDATE OF h",
+        &tenants,
+        external_ids.as_slice() as &[&str],
+    )
+    .execute(scope.connection())
+    .await?;
+    usize::try_from(locked.rows_affected()).map_err(|e| corrupt("a number of rows", e))
+}
+
+/// What a batch is about, as of one instant.
+pub struct Look {
+    /// Those of the accounts that exist.
+    pub accounts: Vec<Found>,
+    /// Transactions that carry one of the keys.
     pub posted: Vec<Uuid>,
-    /// Keys of the batch that came with a request that posts nothing.
+    /// Keys that came with a request that posts nothing.
     pub taken: HashSet<TenantKey>,
+    /// What the test clocks show that were set.
+    pub clocks: HashMap<TenantId, DateTime<Utc>>,
 }
 
-/// Locks the accounts in the order of their ids, so that no two batches, of whichever process, wait for each other in a
-/// circle; and reads their open grants.
-///
-/// The statement's snapshot is older than its locks: where it waited for another process, it holds the newest head but
-/// the grants from before. Such a head has another version than the snapshot's copy of it, and then the whole is read
-/// again, now under the lock.
-pub async fn load(scope: &mut Scope, accounts: &[AccountKey], keys: &[TenantKey]) -> Result<Loaded, StorageError> {
-    match load_once(scope, accounts, keys).await? {
-        Some(loaded) => Ok(loaded),
-        None => load_once(scope, accounts, keys)
-            .await?
-            .ok_or(StorageError::RowsAffected {
-                what: "accounts that changed under their lock",
-                affected: 1,
-                expected: 0,
-            }),
-    }
+/// An account that exists.
+pub struct Found {
+    pub key: AccountKey,
+    pub id: AccountId,
+    /// Of its head. It rises with every posting, so whoever knows the account at this version knows it as it is.
+    pub version: i64,
 }
 
-/// None: the snapshot was stale.
-async fn load_once(
+/// Looks up the accounts, the keys, and the clocks of the tenants that may have one.
+pub async fn look(
     scope: &mut Scope,
     accounts: &[AccountKey],
     keys: &[TenantKey],
-) -> Result<Option<Loaded>, StorageError> {
+    sandboxes: &[TenantId],
+) -> Result<Look, StorageError> {
     let account_tenants: Vec<Uuid> = accounts.iter().map(|a| a.tenant.0).collect();
     let external_ids: Vec<&str> = accounts.iter().map(|a| a.external_id.as_str()).collect();
     let key_tenants: Vec<Uuid> = keys.iter().map(|k| k.tenant.0).collect();
     let key_texts: Vec<&str> = keys.iter().map(|k| k.key.as_str()).collect();
-    let rows = sqlx::query!(
+    let sandboxes: Vec<Uuid> = sandboxes.iter().map(|tenant| tenant.0).collect();
+    let row = sqlx::query!(
         r#"
-        WITH locked AS MATERIALIZED (
-            SELECT h.tenant_id, h.account_id, h.external_id, h.version, h.credits, h.used, h.cycle_starts_at, h.cycle_ends_at,
-                h.counts_since, h.due_at, h.live_subscriptions, h.open_holds, h.cap_counters, h.cap_overrides
-            FROM unnest($1::uuid[], $2::text[]) AS wanted (tenant_id, external_id)
-            JOIN account_heads h ON h.tenant_id = wanted.tenant_id AND h.external_id = wanted.external_id
-            ORDER BY h.tenant_id, h.account_id
-            FOR NO KEY UPDATE OF h
-        )
-        SELECT
-            l.tenant_id AS "tenant_id!", l.account_id AS "account_id!", l.external_id AS "external_id!",
-            l.version AS "version!", l.credits AS "credits!", l.used AS "used!", l.cycle_starts_at, l.cycle_ends_at,
-            l.counts_since, l.due_at, l.live_subscriptions AS "live_subscriptions!", l.open_holds AS "open_holds!", l.cap_counters, l.cap_overrides,
-            snapshot.version AS "snapshot_version!",
-            g.id AS "grant_id?", g.transaction_id AS "transaction_id?", g.class AS "class?", g.origin AS "origin?",
-            g.priority AS "priority?", g.amount AS "amount?", g.remaining AS "remaining?", g.held AS "held?",
-            g.effective_at AS "effective_at?", g.expires_at, g.applies_to, g.paid_amount, g.paid_currency, g.top_up_id,
-            g.source_grant_id, g.subscription_id, g.program_version,
+        SELECT h.places, h.ids, h.versions, c.tenants AS clock_tenants, c.times AS clock_times,
             (SELECT array_agg(t.id)
              FROM unnest($3::uuid[], $4::text[]) AS k (tenant_id, idempotency_key)
              JOIN transactions t ON t.tenant_id = k.tenant_id AND t.idempotency_key = k.idempotency_key) AS posted,
-            (SELECT array_agg(r.tenant_id || '/' || r.idempotency_key)
-             FROM unnest($3::uuid[], $4::text[]) AS k (tenant_id, idempotency_key)
+            (SELECT array_agg(k.place)
+             FROM unnest($3::uuid[], $4::text[]) WITH ORDINALITY AS k (tenant_id, idempotency_key, place)
              JOIN idempotent_requests r ON r.tenant_id = k.tenant_id AND r.idempotency_key = k.idempotency_key) AS taken
-        FROM locked l
-        JOIN account_heads snapshot ON snapshot.tenant_id = l.tenant_id AND snapshot.account_id = l.account_id
-        LEFT JOIN grants g ON g.tenant_id = l.tenant_id AND g.account_id = l.account_id AND g.closed_at IS NULL
+        FROM (
+            SELECT array_agg(wanted.place) AS places, array_agg(h.account_id) AS ids, array_agg(h.version) AS versions
+            FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS wanted (tenant_id, external_id, place)
+            JOIN account_heads h ON h.tenant_id = wanted.tenant_id AND h.external_id = wanted.external_id
+        ) AS h, (
+            SELECT array_agg(tenant_id) AS tenants, array_agg(at) AS times FROM test_clocks WHERE tenant_id = ANY ($5)
+        ) AS c
         "#,
         &account_tenants,
         external_ids.as_slice() as &[&str],
         &key_tenants,
         key_texts.as_slice() as &[&str],
+        &sandboxes,
     )
-    .fetch_all(scope.connection())
+    .fetch_one(scope.connection())
     .await?;
-
-    let mut loaded = Loaded {
-        accounts: HashMap::with_capacity(accounts.len()),
-        posted: Vec::new(),
-        taken: HashSet::new(),
-    };
-    let mut more = More::default();
-    for (n, row) in rows.into_iter().enumerate() {
-        if row.version != row.snapshot_version {
-            return Ok(None);
-        }
-        if n == 0 {
-            loaded.posted = row.posted.unwrap_or_default();
-            let taken: HashSet<String> = row.taken.unwrap_or_default().into_iter().collect();
-            loaded.taken = keys
-                .iter()
-                .filter(|k| taken.contains(&format!("{}/{}", k.tenant, k.key)))
-                .cloned()
-                .collect();
-        }
-        let external_id = crate::storage::rows::parsed("an account's id", row.external_id)?;
-        let key = AccountKey {
-            tenant: TenantId(row.tenant_id),
-            external_id,
-        };
-        let state = match loaded.accounts.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                more.note(new.key(), row.account_id, &row.live_subscriptions, &row.open_holds);
-                let external_id = new.key().external_id.clone();
-                let state = new.insert(AccountState::empty(AccountId(row.account_id), external_id));
-                let head = Head {
-                    version: row.version,
-                    credits: row.credits,
-                    used: row.used,
-                    cycle_starts_at: row.cycle_starts_at,
-                    cycle_ends_at: row.cycle_ends_at,
-                    counts_since: row.counts_since,
-                    due_at: row.due_at,
-                    live_subscriptions: row.live_subscriptions,
-                    open_holds: row.open_holds,
-                    cap_counters: row.cap_counters,
-                    cap_overrides: row.cap_overrides,
-                };
-                head.fill(state)?;
-                state
-            }
-        };
-        if let (Some(id), Some(transaction_id), Some(class), Some(origin), Some(priority), Some(amount)) = (
-            row.grant_id,
-            row.transaction_id,
-            row.class,
-            row.origin,
-            row.priority,
-            row.amount,
-        ) && let (Some(remaining), Some(held), Some(effective_at)) = (row.remaining, row.held, row.effective_at)
-        {
-            let grant = GrantRow {
-                id,
-                transaction_id,
-                class,
-                origin,
-                priority,
-                amount,
-                remaining,
-                held,
-                effective_at,
-                expires_at: row.expires_at,
-                applies_to: row.applies_to,
-                paid_amount: row.paid_amount,
-                paid_currency: row.paid_currency,
-                top_up_id: row.top_up_id,
-                source_grant_id: row.source_grant_id,
-                subscription_id: row.subscription_id,
-                program_version: row.program_version,
-            };
-            state.grants.push(Grant::try_from(grant)?);
-        }
-    }
-    more.load(scope, &mut loaded.accounts).await?;
-    Ok(Some(loaded))
+    let (ids, versions) = (row.ids.unwrap_or_default(), row.versions.unwrap_or_default());
+    let found = row
+        .places
+        .unwrap_or_default()
+        .into_iter()
+        .zip(ids.into_iter().zip(versions));
+    let found = found.map(|(place, (id, version))| {
+        Ok(Found {
+            key: at_place(accounts, place)?,
+            id: AccountId(id),
+            version,
+        })
+    });
+    let taken = row.taken.unwrap_or_default().into_iter();
+    let clock_tenants = row.clock_tenants.unwrap_or_default().into_iter().map(TenantId);
+    Ok(Look {
+        accounts: found.collect::<Result<_, StorageError>>()?,
+        posted: row.posted.unwrap_or_default(),
+        taken: taken.map(|place| at_place(keys, place)).collect::<Result<_, _>>()?,
+        clocks: clock_tenants.zip(row.clock_times.unwrap_or_default()).collect(),
+    })
 }
 
-/// The accounts of a batch that have subscriptions or open holds: most have neither, and then nothing more is read.
-#[derive(Default)]
-struct More {
-    keys: HashMap<AccountId, AccountKey>,
-    /// (tenant, id), column by column.
-    subscriptions: (Vec<Uuid>, Vec<Uuid>),
-    holds: (Vec<Uuid>, Vec<Uuid>),
+/// What stands at a place that WITH ORDINALITY counted, from 1.
+fn at_place<T: Clone>(items: &[T], place: i64) -> Result<T, StorageError> {
+    let index = usize::try_from(place - 1).ok();
+    let item = index.and_then(|index| items.get(index));
+    item.cloned().ok_or_else(|| corrupt("a place in a batch", place))
 }
 
-impl More {
-    fn note(&mut self, key: &AccountKey, account: Uuid, live_subscriptions: &[Uuid], open_holds: &[Uuid]) {
-        for (wanted, (tenants, ids)) in [
-            (live_subscriptions, &mut self.subscriptions),
-            (open_holds, &mut self.holds),
-        ] {
-            if !wanted.is_empty() {
-                tenants.extend(wanted.iter().map(|_| key.tenant.0));
-                ids.extend(wanted);
-                self.keys.insert(AccountId(account), key.clone());
-            }
-        }
-    }
-
-    async fn load(self, scope: &mut Scope, states: &mut HashMap<AccountKey, AccountState>) -> Result<(), StorageError> {
-        let (tenants, ids) = &self.subscriptions;
-        for (account, subscription) in subscriptions::by_ids(scope, tenants, ids).await? {
-            if let Some(state) = self.keys.get(&account).and_then(|key| states.get_mut(key)) {
-                state.subscriptions.push(subscription);
-            }
-        }
-        let (tenants, ids) = &self.holds;
-        for (account, hold) in holds::by_ids(scope, tenants, ids).await? {
-            if let Some(state) = self.keys.get(&account).and_then(|key| states.get_mut(key)) {
-                state.holds.push(hold);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Adds to a locked account the spend that a refund refers to: what it drew, what went back of it already, and the
+/// Adds to an account the spend that a refund refers to: what it drew, what went back of it already, and the
 /// grants it drew from, which may be closed. Nothing is added if the account has no such spend.
 pub async fn load_spend(
     scope: &mut Scope,
@@ -264,7 +169,7 @@ pub async fn load_spend(
     Ok(())
 }
 
-/// Adds to a locked account the hold that a command names, if it is the account's and not open any more.
+/// Adds to an account the hold that a command names, if it is the account's and not open any more.
 pub async fn load_hold(
     scope: &mut Scope,
     tenant: TenantId,
@@ -280,7 +185,7 @@ pub async fn load_hold(
     Ok(())
 }
 
-/// Adds to a locked account the subscription that a command names, if it is the account's and has ended.
+/// Adds to an account the subscription that a command names, if it is the account's and has ended.
 pub async fn load_subscription(
     scope: &mut Scope,
     tenant: TenantId,
@@ -296,7 +201,7 @@ pub async fn load_subscription(
     Ok(())
 }
 
-/// Adds to a locked account the quote that a command names, if it is the account's.
+/// Adds to an account the quote that a command names, if it is the account's.
 pub async fn load_quote(
     scope: &mut Scope,
     tenant: TenantId,

@@ -170,7 +170,7 @@ impl Books {
         put(&mut self.grants, state.grants, |g| g.id);
         put(&mut self.subscriptions, state.subscriptions, |s| s.id);
         put(&mut self.holds, state.holds, |h| h.id);
-        self.counters = through_json(&state.counters);
+        self.counters = state.counters.clone();
         self.cap_overrides = through_json(&state.cap_overrides);
         self.quotes.extend(state.quotes);
         self.usage = state.usage;

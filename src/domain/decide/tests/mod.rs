@@ -42,7 +42,7 @@ use crate::domain::{
     cycle::Interval,
     entry::{Entry, LedgerAccount},
     grant::{Class, Grant, Origin},
-    ids::{AccountId, GrantId, IdSource, QuoteId, SubscriptionId, TransactionId},
+    ids::{AccountId, Counted, GrantId, QuoteId, SubscriptionId, TransactionId},
     money::Money,
     program::{Format, ProgramHistory, ProgramVersion, Window, parse},
     rejection::Rejection,
@@ -51,17 +51,6 @@ use crate::domain::{
     transaction::{Kind, Transaction},
 };
 use books::Books;
-
-/// Ids that count up.
-#[derive(Default, Clone)]
-struct Counted(u128);
-
-impl IdSource for Counted {
-    fn next(&mut self) -> Uuid {
-        self.0 += 1;
-        Uuid::from_u128(self.0)
-    }
-}
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time")
