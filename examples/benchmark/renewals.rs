@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Months, Utc};
 use scrip::clock::{Clock, SystemClock};
 
+use crate::load::{self, Load};
 use crate::pgbench::Postgres;
 use crate::report::thousands;
-use crate::request::Pick;
+use crate::request::{Pick, Request};
 use crate::service::Service;
 use crate::{Args, Result, set_up, spend};
 
 /// Connections that spend meanwhile.
 const CONNECTIONS: usize = 64;
+/// Connections that spend from each account once.
+const FIRST_CONNECTIONS: usize = 256;
 /// The slowest that accounts are made and subscribed: by then all are, and only then the instant comes.
 const SET_UP_PER_S: u32 = 800;
 /// Until all are renewed.
@@ -30,6 +33,8 @@ pub struct Renewals {
     pub beside: Duration,
     /// From the instant until the last was renewed.
     pub all_within: Duration,
+    /// Spends a second afterwards, each account's first: no lane knows it.
+    pub first_spends_per_s: f64,
 }
 
 pub fn measure(
@@ -70,6 +75,7 @@ pub fn measure(
     }
     let all_within = began.elapsed();
     let after = rate()?;
+    let first_spends_per_s = first_spends(service, &api_key, count, troubles)?;
     if left == u64::from(count) {
         troubles.push("nothing was renewed beside the spends".to_owned());
     }
@@ -83,7 +89,28 @@ pub fn measure(
         renewed: u64::from(count).saturating_sub(left),
         beside,
         all_within,
+        first_spends_per_s,
     })
+}
+
+/// A spend of each account, once: what a job has touched since, the lanes do not remember.
+fn first_spends(service: &Service, api_key: &str, count: u32, troubles: &mut Vec<String>) -> Result<f64> {
+    let outcome = load::run(&Load {
+        address: service.address,
+        connections: FIRST_CONNECTIONS,
+        request: Request {
+            method: "POST",
+            path: crate::SPENDS,
+            body: set_up::SPEND,
+            api_key,
+            pick: Pick::Each(count),
+        },
+        expected: &[201],
+        warm_up: Duration::ZERO,
+        window: DONE_WITHIN,
+    })?;
+    troubles.extend(outcome.trouble());
+    Ok(outcome.rate_per_s())
 }
 
 fn wait_until(due: DateTime<Utc>) {
@@ -100,7 +127,8 @@ fn waiting(postgres: &Postgres, due: DateTime<Utc>) -> Result<u64> {
 }
 
 impl Renewals {
-    pub fn write(&self, text: &mut String) -> std::fmt::Result {
+    /// `tpc_b`: the yardstick, a second. `accounts`: those of the table.
+    pub fn write(&self, text: &mut String, tpc_b: f64, accounts: u32) -> std::fmt::Result {
         writeln!(
             text,
             "- Renewals: {} subscriptions of another tenant fell due at one instant. Spends from {CONNECTIONS} connections went on at",
@@ -119,6 +147,18 @@ impl Renewals {
             text,
             "  the last one {:.0} s after the instant, once nobody spent any more.",
             self.all_within.as_secs_f64()
+        )?;
+        writeln!(
+            text,
+            "- Accounts that no lane knows: one spend from each of these {}, over {FIRST_CONNECTIONS} connections, {} a second =",
+            thousands(self.count.into()),
+            thousands(self.first_spends_per_s),
+        )?;
+        writeln!(
+            text,
+            "  {:.1} × TPC-B. The {} of the table are known to their lanes once each was spent from.",
+            self.first_spends_per_s / tpc_b,
+            thousands(accounts.into())
         )
     }
 }

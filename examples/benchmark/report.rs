@@ -139,7 +139,7 @@ impl Report {
             / answers;
         writeln!(text, "- The load generator itself used {cpu_us:.1} µs of CPU a spend.")?;
         if let Some(renewals) = &self.renewals {
-            renewals.write(text)?;
+            renewals.write(text, self.tpc_b(), self.accounts)?;
         }
         writeln!(text, "- `scrip verify` afterwards: {}.", self.verify)?;
         for trouble in &self.troubles {
