@@ -30,6 +30,8 @@ const ROUND: Duration = Duration::from_secs(1);
 const ROUND_TENANTS: i64 = 200;
 /// How many times the length of its work it pauses while callers are served: a twentieth of the time is its own.
 const PAUSE_FACTOR: u32 = 19;
+/// The longest such pause: work may have taken long because it waited for the database.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Pause where all that is due is in other hands, or the lanes are full.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -64,17 +66,22 @@ struct Worker {
 impl Worker {
     async fn run(self) {
         while !*self.stop.borrow() {
-            let began = Instant::now();
             match self.round().await {
                 // There may be more: go on at once.
                 Ok(true) => {}
-                // However many tenants there are, looking takes a twentieth of the time at most.
-                Ok(false) => self.pause(ROUND.max(began.elapsed() * PAUSE_FACTOR)).await,
+                Ok(false) => self.pause(ROUND).await,
                 Err(error) => {
                     tracing::warn!(%error, "due_work.interrupted");
                     self.pause(ROUND).await;
                 }
             }
+        }
+    }
+
+    /// Leaves the time to callers, if some were served since `began`, when so many commands had been `submitted`.
+    async fn give_way(&self, began: Instant, submitted: u64) {
+        if self.ledger.submitted() != submitted {
+            self.pause((began.elapsed() * PAUSE_FACTOR).min(PAUSE_MAX)).await;
         }
     }
 
@@ -92,6 +99,7 @@ impl Worker {
         let mut found = false;
         let mut after = None;
         loop {
+            let (began, submitted) = (Instant::now(), self.ledger.submitted());
             let mut scope = self.db.operator().await?;
             let page = tenants::list(&mut scope, after, ROUND_TENANTS).await?;
             scope.commit().await?;
@@ -103,6 +111,7 @@ impl Worker {
             let due = due::tenants_with_due(&mut scope, &ids, now).await?;
             let clocks = test_clocks::of(&mut scope, &due).await?;
             scope.commit().await?;
+            self.give_way(began, submitted).await;
             for tenant in due {
                 let at = clocks.get(&tenant).copied().unwrap_or(now);
                 found |= self.chunk(tenant, at).await?;
@@ -120,9 +129,7 @@ impl Worker {
         let any = !accounts.is_empty();
         metrics::counter!("scrip_due_accounts_total").increment(accounts.len() as u64);
         run(&self.ledger, tenant, accounts).await?;
-        if self.ledger.submitted() != submitted {
-            self.pause(began.elapsed() * PAUSE_FACTOR).await;
-        }
+        self.give_way(began, submitted).await;
         Ok(any)
     }
 }
