@@ -98,20 +98,25 @@ impl<I: Ids> Worker<I> {
     /// Carries out a batch: an answer for every piece of work, in their order, or an error and nothing posted.
     pub async fn run(&mut self, work: &[Work]) -> Result<Vec<Answer>, StorageError> {
         let agenda = Agenda::of(work, &self.programs).await?;
-        // What was known over a connection that broke may not stand: the database may be another, or one from before.
-        if self.session.is_none() {
-            self.known.forget_all();
-        }
+        self.forget_unless_connected();
         let mut care = self.care(&agenda);
         loop {
             match self.attempt(&agenda, care).await {
                 Err(StorageError::Conflict) if care != Care::Locks => {
                     metrics::counter!("scrip_batch_conflicts_total").increment(1);
                     self.contended_until = Instant::now() + CONTENDED_FOR;
+                    self.forget_unless_connected();
                     care = Care::Locks;
                 }
                 result => return result,
             }
+        }
+    }
+
+    /// What was known over a connection that broke may not stand: the database may be another, or one from before.
+    fn forget_unless_connected(&mut self) {
+        if self.session.is_none() {
+            self.known.forget_all();
         }
     }
 

@@ -130,10 +130,6 @@ impl Decided {
         let Some(state) = self.accounts.get_mut(account) else {
             return;
         };
-        // Nothing falls due before what is stored, and what the batch has made since does not at once.
-        if state.due_at.is_none_or(|due| due > now) {
-            return;
-        }
         let due = catch_up(state, now, &in_force.history, ids);
         if !due.is_empty() {
             self.caught_up.entry(account.clone()).or_default().extend(due);
